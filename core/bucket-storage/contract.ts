@@ -1,0 +1,273 @@
+/**
+ * The seam between the data plane and the database that keeps buckets (design.md section 4, O-69).
+ *
+ * Two implementations, `mongodb/` and `postgres/`, pass `conformance/`. What is common to both (chunk encoding, row
+ * state diffs, running totals) lives with the writer in `replicator/pipeline/`; an implementation only stores, fences
+ * and reads.
+ *
+ * Invariants every implementation keeps:
+ * - I1 An operation is visible to readers only when its id is not above `Checkpoint.op` (G1, S-402).
+ * - I2 Whatever becomes visible later has a greater id than any announced `Checkpoint.op` (G7, S-400).
+ * - I3 Every write of a source happens in one storage transaction that also checks the source's epoch (G6).
+ * - I4 Chunks never change and never span a commit. `totals` in a chunk are those of its bucket up to its `lastOp`.
+ * - I5 A position and the data it covers are stored in the same transaction (G5, R-31).
+ *
+ * Op ids are JS numbers: whole, positive, below 2^53.
+ */
+import type { SyncConfigStore } from './sync-config-store.ts';
+import type { WriteCheckpointStore } from './write-checkpoint-store.ts';
+
+/** One bucket: a definition (id given at deployment) and its parameter values as compact JSON array, `["u1",3]`. */
+export interface BucketRef {
+  readonly definition: number;
+  readonly key: string;
+}
+
+/** Count and wrapping uint32 checksum of a bucket's operations up to and including `lastOp` (0 when empty). */
+export interface BucketTotals {
+  readonly lastOp: number;
+  readonly count: number;
+  readonly checksum: number;
+}
+
+/** A run of operations of one bucket, from one flush, in wire form (core/protocol/operations.ts). */
+export interface Chunk extends BucketRef {
+  readonly firstOp: number;
+  readonly lastOp: number;
+  readonly count: number;
+  /** Wrapping sum of the checksums of the operations in this chunk. */
+  readonly checksum: number;
+  /** Totals of the bucket including this chunk. */
+  readonly totals: BucketTotals;
+  /** Consecutive BSON array elements with keys "0", "1", …: the content of the `data` array of a BSON line. */
+  readonly operations: Uint8Array;
+}
+
+/** What one source row contributes to one lookup key from `op` on; `values: null` withdraws it. */
+export interface LookupEntry {
+  readonly lookup: number;
+  /** Compact JSON array of the input values. */
+  readonly key: string;
+  /** Identifies the source row: `${tableId}/${rowKey}`. */
+  readonly row: string;
+  readonly op: number;
+  /** Compact JSON array of output tuples (`[["b-1"],["b-2"]]`), or null. */
+  readonly values: string | null;
+}
+
+export interface LookupKey {
+  readonly lookup: number;
+  readonly key: string;
+}
+
+/** Where a source row currently is, as an opaque string of the pipeline; null removes the record. */
+export interface RowStateWrite {
+  readonly key: string;
+  readonly state: string | null;
+  /** The committed state before the present source transaction; needed when the flush is not final. */
+  readonly previous: string | null;
+}
+
+/** The keys of a row-state record, in order: definition group, table, generation of the table, row. */
+export function rowStateKey(group: number, table: number, generation: number, row: string): string {
+  return `${rowStatePrefix(group, table, generation)}${row}`;
+}
+export function rowStatePrefix(group: number, table: number, generation: number): string {
+  return `${group}/${table}/${generation}/`;
+}
+
+/** Built once op ids are known. May be called again when the storage transaction is retried: no side effects. */
+export interface FlushContent {
+  readonly chunks: readonly Chunk[];
+  readonly lookups: readonly LookupEntry[];
+}
+
+/**
+ * One storage transaction of one replication stream.
+ *
+ * - `commit` absent: part of a source transaction (or of a table copy that is not published yet) that did not fit in
+ *   memory. Durable but invisible, and undone by the next take-over.
+ * - `commit` present: everything since the last commit becomes visible together, atomically with `position`.
+ */
+export interface FlushBatch {
+  readonly stream: number;
+  /** How many op ids the content needs. 0 with a commit still takes one id when `commit.announce` is set. */
+  readonly operations: number;
+  build(firstOp: number): FlushContent;
+  readonly rowStates: readonly RowStateWrite[];
+  readonly commit?: StreamCommit;
+  /** Custom write checkpoints carried by rows of this batch (S-484…S-488). */
+  readonly customWriteCheckpoints?: readonly { userId: string; clientId: string; checkpoint: bigint }[];
+}
+
+export interface StreamCommit {
+  /** Source position up to which everything is contained; opaque, compared by the source module only. */
+  readonly position: string | null;
+  /** Replaces the stream's record of its tables and snapshot progress. Absent: unchanged. */
+  readonly progress?: StreamProgress;
+  /** Commit time in the source, for lag and latency figures. */
+  readonly sourceTimeMs: number | null;
+  /** Managed write checkpoints that this position covers for this stream's source. */
+  readonly reachedWriteCheckpoints: readonly ReachedWriteCheckpoint[];
+  /** True: workers must hear of it even if no operation is in it (a reached write checkpoint). */
+  readonly announce: boolean;
+}
+
+export interface ReachedWriteCheckpoint {
+  readonly userId: string;
+  readonly clientId: string;
+  readonly checkpoint: bigint;
+}
+
+/** What a stream knows about its tables; stored as is, so that a restart resumes a snapshot (R-32). */
+export interface StreamProgress {
+  readonly snapshot: 'copying' | 'catching-up' | 'done';
+  /** Where the first copy began: streaming starts here. */
+  readonly startPosition: string | null;
+  /** Nothing may be published before this position is passed (R-118); null when free. */
+  readonly holdUntil: string | null;
+  readonly tables: readonly TableProgress[];
+}
+export interface TableProgress {
+  /** Id from `registerTable`. */
+  readonly table: number;
+  readonly generation: number;
+  readonly state: 'waiting' | 'copying' | 'done' | 'failed';
+  /** Ranges of the copy that are stored (source specific strings). */
+  readonly ranges: readonly string[];
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number;
+  readonly error?: string;
+}
+
+export interface FlushResult {
+  /** Ids `firstOp … lastOp` were used. firstOp > lastOp when none. */
+  readonly firstOp: number;
+  readonly lastOp: number;
+  /** The newest visible checkpoint after this flush, when it is a commit of an active stream; what to put on the bus. */
+  readonly notice: CommitNotice | null;
+}
+
+/** A source table as it was when it got its id. A drop and re-creation, or another identity, is another table. */
+export interface TableIdentity {
+  readonly source: string;
+  readonly schema: string;
+  readonly name: string;
+  /** The source's own id of the table (Postgres: oid). */
+  readonly relation: string;
+  /** Identity columns with types, in order, in a canonical text (R-124). */
+  readonly identity: string;
+}
+
+/** A slot/cursor into one source, feeding the definitions of one deployment. */
+export interface ReplicationStream {
+  readonly id: number;
+  readonly source: string;
+  /** Version that created it. */
+  readonly version: number;
+  /** Source-side name (Postgres: the slot). Empty until set. */
+  readonly slot: string;
+  readonly position: string | null;
+  readonly progress: StreamProgress | null;
+  /** Ids of bucket and lookup definitions that this stream writes. */
+  readonly definitions: readonly number[];
+  /** Highest committed op id of this stream. */
+  readonly committedOp: number;
+  readonly lastCommitMs: number | null;
+}
+
+/** The only writer of one source, as long as its epoch is the newest (G6). Every method fails with PSYNC_S1003 once fenced. */
+export interface SourceWriter {
+  readonly source: string;
+  readonly epoch: number;
+  streams(): Promise<ReplicationStream[]>;
+  setSlot(stream: number, slot: string): Promise<void>;
+  registerTable(identity: TableIdentity): Promise<number>;
+  /** States in the order of the keys; null where none is stored. At most 10,000 keys. */
+  readRowStates(keys: readonly string[]): Promise<(string | null)[]>;
+  /** Totals including this writer's own unpublished operations. */
+  readTotals(buckets: readonly BucketRef[]): Promise<BucketTotals[]>;
+  flush(batch: FlushBatch): Promise<FlushResult>;
+  /** Confirms a position without operations (keep-alive): no checkpoint, no notice. */
+  keepalive(stream: number, position: string): Promise<void>;
+  /** All chunks of a definition in (bucket key, op) order, unpublished ones included: used to undo a table (R-112). */
+  scanDefinition(definition: number, signal?: AbortSignal): AsyncIterable<Chunk>;
+  /** All entries of a lookup in (key, row, op) order, unpublished ones included. */
+  scanLookup(lookup: number, signal?: AbortSignal): AsyncIterable<LookupEntry>;
+  /** Removes row states by prefix in bounded steps; for generations that no progress names any more. */
+  dropRowStates(prefix: string): Promise<void>;
+  /**
+   * Atomically: `to` takes over writing the definitions that its version keeps from `from`; when this was the last
+   * source the version becomes active, and the version before it stops. Both streams must stand at the same position.
+   */
+  switchOver(options: { version: number; from: number | null; to: number }): Promise<{ active: boolean; notice: CommitNotice | null }>;
+}
+
+/** The instance's newest consistent state. */
+export interface Checkpoint {
+  readonly version: number;
+  readonly op: number;
+}
+
+/** What changed between two consecutive visible commits; what travels on the bus and is kept for a while in storage. */
+export interface CommitNotice {
+  readonly version: number;
+  /** This commit's id; the visible checkpoint when it is the newest. */
+  readonly op: number;
+  /** The id of the commit before it (0 at first). A reader that did not see `previous` has a gap. */
+  readonly previous: number;
+  /** Buckets with their totals at `op`; null when there were too many to list: re-read what is held. */
+  readonly buckets: readonly (BucketRef & BucketTotals)[] | null;
+  readonly lookups: readonly LookupKey[] | null;
+  readonly writeCheckpoints: readonly ReachedWriteCheckpoint[] | null;
+  readonly sourceTimeMs: number | null;
+  readonly storedMs: number;
+}
+/** Longer lists become null. */
+export const NOTICE_LIST_LIMIT = 5000;
+
+/** Reads for API workers: never the source, never unpublished data (R-35). */
+export interface BucketReader {
+  /** Null while no version is active (S2302). */
+  checkpoint(): Promise<Checkpoint | null>;
+  /** Notices with id above `op`, visible ones only, oldest first; 'gap' when some are no longer kept. */
+  noticesAfter(op: number, limit: number): Promise<readonly CommitNotice[] | 'gap'>;
+  /** Totals as of `op`, in the order of the buckets. At most 10,000 buckets. */
+  totals(buckets: readonly BucketRef[], op: number): Promise<BucketTotals[]>;
+  /**
+   * Chunks of one bucket that hold operations in (after, upTo], in order, up to about `maxBytes`, at least one when there is
+   * any. The first may begin at or below `after`, the last may end above `upTo`: the caller cuts. `more`: call again after
+   * the last chunk's `lastOp`.
+   */
+  chunks(bucket: BucketRef, after: number, upTo: number, maxBytes: number): Promise<{ chunks: Chunk[]; more: boolean }>;
+  /** Output tuples (parsed from nothing: JSON texts of `values`) of each key as of `op`, in the order of the keys. */
+  lookups(keys: readonly LookupKey[], op: number): Promise<readonly (readonly string[])[]>;
+}
+
+export interface StorageFigures {
+  readonly operationBytes: number;
+  readonly parameterBytes: number;
+  readonly rowStateBytes: number;
+}
+
+export interface BucketStorage {
+  readonly kind: 'mongodb' | 'postgresql';
+  /** Brings the schema up to date, once however many processes call it (O-78, O-80). */
+  migrate(): Promise<{ applied: readonly string[] }>;
+  /** Throws PSYNC_S1005-like coded error naming the missing migration when the schema is not up to date (O-79). */
+  assertMigrated(): Promise<void>;
+  readonly configs: SyncConfigStore;
+  readonly reader: BucketReader;
+  readonly writeCheckpoints: WriteCheckpointStore;
+  /**
+   * Takes over a source: raises its epoch, waits out or ends an unfinished transaction of the former writer (within 5 s even when
+   * that process is stopped), and removes everything the former writer did not commit: chunks, lookups, row states.
+   */
+  takeOver(source: string, owner: string): Promise<SourceWriter>;
+  figures(): Promise<StorageFigures>;
+  /** Deletes data of definitions that no live version uses, at most `budgetMs` per call; false when nothing is left (O-134). */
+  clearStopped(budgetMs: number): Promise<boolean>;
+  /** Removes everything of this instance (O-7). */
+  destroy(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,179 @@
+/**
+ * The seam between the replication job and a kind of source database. A source only reads: it checks, copies, streams, compares
+ * positions. It knows nothing of buckets, storage or sync config beyond which tables are wanted.
+ *
+ * Laid out for Postgres (LSN, slots), MongoDB (resume tokens), MySQL (GTID), SQL Server (polled CDC) and Convex (cursor, no
+ * transactions: each page of deltas is one); see docs/adr/. `conformance.ts` is passed by each.
+ */
+import type { SourceRow, SourceTable } from '#core/sync-config/values.ts';
+
+/** Opaque text; ordered by `SourceModule.comparePositions` only. */
+export type Position = string;
+
+/** A table the source offers, at one incarnation. The same object is passed with all its changes until it changes. */
+export interface ReplicatedTable extends SourceTable {
+  /** The source's own id (Postgres: oid). */
+  readonly relation: string;
+  /** Indexes of the identity columns, in order. Empty with identity 'full' or 'none'. */
+  readonly identityColumns: readonly number[];
+  /** key: identified by some columns. full: by all columns, before images are complete. none: cannot be replicated (R-115). */
+  readonly identity: 'key' | 'full' | 'none';
+  /** Canonical text of the identity (kind, column names and types): another text means another table (R-124). */
+  readonly identityText: string;
+}
+
+/**
+ * One change. `key` identifies the row: canonical text of its identity values, the same in snapshot and stream.
+ * `before`: complete before image, or null. `keyBefore`: the former key if an update changed it (R-116).
+ * `omitted`: indexes of columns that the source did not send because they are unchanged (R-113); their place in `after` is null.
+ * `retain`: JSON-able texts of columns that the source may omit in later changes, to be handed back by the pipeline through
+ * `fill`; null when there are none.
+ */
+export type Change =
+  | {
+      readonly kind: 'insert' | 'update';
+      readonly table: ReplicatedTable;
+      readonly key: string;
+      readonly keyBefore: string | null;
+      readonly before: SourceRow | null;
+      readonly after: SourceRow;
+      readonly omitted: readonly number[] | null;
+      readonly retain: RetainedValues | null;
+      /** Bytes the source sent for it. */
+      readonly bytes: number;
+    }
+  | { readonly kind: 'delete'; readonly table: ReplicatedTable; readonly key: string; readonly before: SourceRow | null; readonly keyRow: SourceRow; readonly bytes: number }
+  | { readonly kind: 'truncate'; readonly table: ReplicatedTable };
+
+/** Column name -> value text as the source sent it. */
+export type RetainedValues = Readonly<Record<string, string>>;
+
+/** What a stream delivers, in source order. Between `begin` and `commit` only changes, relations and nothing of another transaction. */
+export type StreamEvent =
+  | { readonly kind: 'begin' }
+  | Change
+  /** First sight of a table, or of a new incarnation of it (new, renamed, other identity; R-121…R-124). Precedes its changes. */
+  | { readonly kind: 'table'; readonly table: ReplicatedTable; readonly replaces: ReplicatedTable | null }
+  | { readonly kind: 'commit'; readonly position: Position; readonly timeMs: number }
+  /** Nothing before this position is still to come; no transaction is open. */
+  | { readonly kind: 'keepalive'; readonly position: Position };
+
+/** Handles events. A returned promise holds the stream back: that is the back-pressure. */
+export interface StreamHandler {
+  event(event: StreamEvent): void | Promise<void>;
+  /** The source has nothing more to say at the moment: flush what is complete. */
+  idle(): void;
+}
+
+export interface TableReport {
+  readonly schema: string;
+  readonly name: string;
+  readonly identityColumns: readonly string[];
+  readonly errors: readonly { readonly level: 'warning' | 'fatal'; readonly code: string; readonly message: string }[];
+}
+
+/** Result of a connection test (R-11): each failure its own message. */
+export interface CheckReport {
+  readonly ok: boolean;
+  readonly serverVersion: string | null;
+  readonly findings: readonly { readonly level: 'warning' | 'fatal'; readonly code: string; readonly message: string }[];
+}
+
+export interface CopyPart {
+  readonly table: ReplicatedTable;
+  /** Source specific text; stored when its rows are, so that a restart skips it (R-32). */
+  readonly range: string;
+}
+
+/** A consistent view of the source at `position`: every transaction at or before it, none after. */
+export interface Snapshot {
+  readonly position: Position;
+  /** Wanted tables that exist and can be replicated, with an estimate of their rows; tables that cannot come as reports. */
+  readonly tables: readonly { readonly table: ReplicatedTable; readonly rowsEstimated: number; readonly ranges: readonly string[] }[];
+  readonly reports: readonly TableReport[];
+  /**
+   * Reads the parts with `connections` readers side by side; `rows` is called for batches of rows of one part (a returned promise holds
+   * that reader back), `done` after the last rows of a part.
+   */
+  copy(
+    parts: readonly CopyPart[],
+    handler: {
+      rows(part: CopyPart, rows: readonly CopiedRow[]): void | Promise<void>;
+      done(part: CopyPart): void | Promise<void>;
+    },
+    signal: AbortSignal,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+export interface CopiedRow {
+  readonly key: string;
+  readonly row: SourceRow;
+  readonly retain: RetainedValues | null;
+  readonly bytes: number;
+}
+
+export interface SourceStatus {
+  readonly slot: string | null;
+  readonly lagBytes: number | null;
+  readonly walStatus: string | null;
+  readonly safeWalBytes: number | null;
+  readonly maxWalBytes: number | null;
+}
+
+/** The slot/cursor is gone or unusable: start over with a new one while clients are still served (R-72, R-103, R-108). */
+export type OpenResult = { readonly kind: 'ok' } | { readonly kind: 'lost'; readonly code: string; readonly reason: string };
+
+/** One connection of `replication.connections[]`, opened for replication. */
+export interface Source {
+  readonly tag: string;
+  comparePositions(a: Position, b: Position): number;
+  /** Prerequisites, permissions, publication (R-80…R-99). */
+  check(): Promise<CheckReport>;
+  /** All tables that the role can see, for validation (R-77). */
+  schema(): Promise<readonly (SourceTable & { readonly columnTypes: readonly string[] })[]>;
+  /** Values of omitted columns from what was retained; same mapping as the stream's own (R-113). */
+  fill(change: Extract<Change, { kind: 'insert' | 'update' }>, retained: RetainedValues): SourceRow;
+  /** The row as it is now, for the rare case that nothing was retained; null if it is gone. */
+  fetchRow(table: ReplicatedTable, key: string): Promise<SourceRow | null>;
+
+  /** Creates a new cursor (Postgres: slot `name`) and a snapshot at its very start. */
+  createCursor(name: string, signal: AbortSignal): Promise<Snapshot>;
+  /** A fresh snapshot not before now: to resume a copy, or to copy a table that appeared (R-97, R-121). */
+  openSnapshot(signal: AbortSignal): Promise<Snapshot>;
+  cursorState(name: string): Promise<OpenResult>;
+  /** Streams from `position` (exclusive) until `signal` aborts, or rejects with a coded error. Acknowledges only what `acknowledge` was told. */
+  stream(options: { cursor: string; position: Position; handler: StreamHandler; signal: AbortSignal }): Promise<void>;
+  /** Stored durably up to here (G5): the source may forget. */
+  acknowledge(cursor: string, position: Position): void;
+  dropCursor(name: string): Promise<void>;
+  /** Names a new cursor for a version (R-100). */
+  cursorName(version: number, random: string): string;
+
+  /** Head of the source now, after making sure that the stream will move past it (R-44, R-45). */
+  head(): Promise<Position>;
+  /** Moves the position of an idle source (R-10, R-105). */
+  heartbeat(): Promise<void>;
+  status(cursor: string): Promise<SourceStatus>;
+  /** Tables wanted by the sync config: others are discarded as early as possible (R-95). May change while streaming. */
+  want(matches: (table: { schema: string; name: string }) => boolean): void;
+  close(): Promise<void>;
+}
+
+/** Opens a source from its configuration. Known kinds are registered in `sources/registry.ts`. */
+export interface SourceModule<Connection> {
+  readonly type: string;
+  readonly defaultSchema: (connection: Connection) => string;
+  open(connection: Connection, dependencies: SourceDependencies): Source;
+}
+export interface SourceDependencies {
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly metrics?: { replicatedBytes(bytes: number): void };
+  readonly snapshotConnections: number;
+  /** Value options that change the mapping of types (S-43…S-49, S-285…S-302). */
+  readonly valueOptions: () => ValueOptions;
+}
+export interface ValueOptions {
+  readonly timestampsIso8601: boolean;
+  readonly timestampMaxPrecision: 'seconds' | 'milliseconds' | 'microseconds' | 'nanoseconds' | null;
+  readonly customPostgresTypes: boolean;
+}
