@@ -1,0 +1,668 @@
+/**
+ * The one list of error codes (operations.md chapter 25, sync.md chapter 19). Documented codes carry their number in
+ * `reference`; codes without one are ours and stand in free parts of the same ranges (O-378). A number is never reused
+ * and never changes its meaning. Append to the range a code belongs to; the type `ErrorCode` follows from the table.
+ */
+
+/** How bad it is for the operator: `info` is expected, `warning` wants a look, `error` failed, `fatal` stops the part. */
+export type Severity = 'info' | 'warning' | 'error' | 'fatal';
+
+export interface ErrorDefinition {
+  readonly severity: Severity;
+  /** HTTP status of the answer when the error ends a request; `codedError` may override it. */
+  readonly status: number;
+  /** One sentence without secrets; the description a client sees when the message itself is not for clients. */
+  readonly summary: string;
+  /** What the operator or the client should do. */
+  readonly remedy: string;
+  /** `client`: message and details may be sent to clients. Otherwise clients see only `summary`. */
+  readonly audience?: 'client';
+  /** Number in the requirements; absent for codes of our own. */
+  readonly reference?: string;
+}
+
+export const ERROR_REGISTRY = {
+  // -- R: sync config ------------------------------------------------------------------------------------------------
+  PSYNC_R0001: {
+    severity: 'error',
+    status: 422,
+    summary: 'The sync config cannot be parsed',
+    remedy: 'Correct the positions named in details.',
+    audience: 'client',
+    reference: 'O-303',
+  },
+  // R11xx: YAML syntax (O-304)
+
+  // R12xx: YAML structure (O-305)
+
+  // R21xx: SQL syntax (O-306)
+
+  // R22xx: SQL feature not supported (O-307)
+
+  // R23xx: SQL does not fit the source schema; never fatal (O-308)
+
+  // R24xx: security warnings (O-309)
+
+  // -- S0: process ---------------------------------------------------------------------------------------------------
+  PSYNC_S0001: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Internal assertion failed',
+    remedy: 'This is a bug: report it with the log lines around it.',
+    reference: 'O-310',
+  },
+  PSYNC_S0102: {
+    severity: 'error',
+    status: 500,
+    summary: 'Teardown was not confirmed',
+    remedy: 'Run "teardown TEARDOWN": the literal word confirms that slots and stored data are destroyed.',
+    reference: 'O-311',
+  },
+  PSYNC_S0110: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A part of the process failed to start',
+    remedy: 'See the cause; the process ends so that its supervisor can start it again.',
+  },
+  PSYNC_S0111: {
+    severity: 'warning',
+    status: 500,
+    summary: 'A part of the process did not stop in time',
+    remedy: 'Raise the termination grace period, or look for what the named part waits for.',
+  },
+  PSYNC_S0112: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'An error reached nobody who could handle it',
+    remedy: 'This is a bug: report it with the stack in the log. The process ends and is started again.',
+  },
+
+  // -- S10: replication in general -----------------------------------------------------------------------------------
+  PSYNC_S1002: {
+    severity: 'error',
+    status: 500,
+    summary: 'A row is larger than 15 MB',
+    remedy: 'Shrink the row, or exclude the table or column from the sync config.',
+    reference: 'O-312',
+  },
+  PSYNC_S1003: {
+    severity: 'warning',
+    status: 500,
+    summary: 'Another process holds the replication lock',
+    remedy: 'Normal for up to a minute after a forced end and in rolling updates; else stop the other process.',
+    reference: 'O-313',
+  },
+  PSYNC_S1004: {
+    severity: 'error',
+    status: 500,
+    summary: 'A JSON value is nested deeper than 20 levels',
+    remedy: 'Flatten the value, or exclude the column from the sync config.',
+    reference: 'O-314',
+  },
+  PSYNC_S1005: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The storage version is not supported',
+    remedy: 'Upgrade the service again, or deploy with an older storage_version before downgrading.',
+    reference: 'O-315',
+  },
+
+  // -- S11: Postgres source ------------------------------------------------------------------------------------------
+  PSYNC_S1101: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Postgres replication assertion failed',
+    remedy: 'This is a bug: report it with the log lines around it.',
+    reference: 'O-316',
+  },
+  PSYNC_S1103: {
+    severity: 'info',
+    status: 500,
+    summary: 'The first replication was aborted',
+    remedy: 'Nothing: expected on shutdown, it continues at the next start.',
+    reference: 'O-317',
+  },
+  PSYNC_S1104: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'sslmode verify-ca needs cacert',
+    remedy: 'Give the certificate authority as PEM text in cacert, or use sslmode verify-full.',
+    reference: 'O-318',
+  },
+  PSYNC_S1105: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The connection has no database',
+    remedy: 'Add it to the uri or as "database".',
+    reference: 'O-319',
+  },
+  PSYNC_S1106: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The connection has no hostname',
+    remedy: 'Add it to the uri or as "hostname".',
+    reference: 'O-320',
+  },
+  PSYNC_S1107: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The connection has no username',
+    remedy: 'Add it to the uri or as "username".',
+    reference: 'O-321',
+  },
+  PSYNC_S1108: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The connection has no password',
+    remedy: 'Add it to the uri or as "password", preferably with !env.',
+    reference: 'O-322',
+  },
+  PSYNC_S1109: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The database URI is invalid',
+    remedy: 'Use the scheme of the connection type and percent-encode special characters in the password.',
+    reference: 'O-323',
+  },
+  PSYNC_S1110: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The port is outside 1024-65535',
+    remedy: 'Use a port from 1024 to 65535.',
+    reference: 'O-324',
+  },
+  PSYNC_S1160: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The sslmode is not supported',
+    remedy: 'Use verify-full, verify-ca (with cacert) or disable.',
+  },
+  PSYNC_S1161: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A certificate or private key is not usable PEM text',
+    remedy: 'Give the PEM text itself, not a file path, with its BEGIN and END lines.',
+  },
+  PSYNC_S1162: {
+    severity: 'error',
+    status: 500,
+    summary: 'The database address lies in a range that reject_ip_ranges forbids',
+    remedy: 'Use an address outside these ranges, or change reject_ip_ranges.',
+  },
+  PSYNC_S1163: {
+    severity: 'error',
+    status: 500,
+    summary: 'The server certificate is not trusted',
+    remedy: 'Give the authority that signed it as cacert, or correct hostname or tls_servername.',
+  },
+  PSYNC_S1120: {
+    severity: 'error',
+    status: 500,
+    summary: 'A query on the source failed',
+    remedy: 'See the cause.',
+    reference: 'O-325',
+  },
+  PSYNC_S1121: {
+    severity: 'error',
+    status: 500,
+    summary: 'Socket timeout during a query on the source',
+    remedy: 'Check the load of the source and the network between.',
+    reference: 'O-326',
+  },
+  PSYNC_S1141: {
+    severity: 'error',
+    status: 500,
+    summary: 'The publication does not exist',
+    remedy: 'CREATE PUBLICATION powersync FOR ALL TABLES, or for the tables of the sync config.',
+    reference: 'O-327',
+  },
+  PSYNC_S1142: {
+    severity: 'error',
+    status: 500,
+    summary: 'The publication does not publish all operations',
+    remedy: 'Recreate it without the "publish" option, so that insert, update, delete and truncate are published.',
+    reference: 'O-328',
+  },
+  PSYNC_S1143: {
+    severity: 'error',
+    status: 500,
+    summary: 'The publication uses publish_via_partition_root',
+    remedy: 'Set publish_via_partition_root to false, so that the partitions themselves are published.',
+    reference: 'O-329',
+  },
+  PSYNC_S1144: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Source and storage are on one Postgres server older than version 14',
+    remedy: 'Upgrade the server, or use another one for bucket storage.',
+    reference: 'O-330',
+  },
+  PSYNC_S1145: {
+    severity: 'warning',
+    status: 500,
+    summary: 'A table has row-level security and the role lacks BYPASSRLS',
+    remedy: 'ALTER ROLE … BYPASSRLS, or keep policies that let the role read every row.',
+    reference: 'O-331',
+  },
+  PSYNC_S1146: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The replication slot was invalidated',
+    remedy: 'Raise max_slot_wal_keep_size; the tables are copied again with a new slot.',
+    reference: 'O-332',
+  },
+
+  // -- S12: MySQL source (O-333) -------------------------------------------------------------------------------------
+
+  // -- S13: MongoDB source -------------------------------------------------------------------------------------------
+  PSYNC_S1301: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB server error',
+    remedy: 'See the cause.',
+    reference: 'O-334',
+  },
+  PSYNC_S1302: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB network error',
+    remedy: 'Check the network between service and database.',
+    reference: 'O-335',
+  },
+  PSYNC_S1303: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB internal TLS error',
+    remedy: 'Check the access list of Atlas.',
+    reference: 'O-336',
+  },
+  PSYNC_S1304: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB DNS error',
+    remedy: 'Check the hostname.',
+    reference: 'O-337',
+  },
+  PSYNC_S1305: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB connection timeout',
+    remedy: 'Check the hostname and the access list.',
+    reference: 'O-338',
+  },
+  PSYNC_S1306: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB authentication failed',
+    remedy: 'Check username, password and authSource.',
+    reference: 'O-339',
+  },
+  PSYNC_S1307: {
+    severity: 'error',
+    status: 500,
+    summary: 'MongoDB authorization failed',
+    remedy: 'Grant the roles the source needs.',
+    reference: 'O-340',
+  },
+  PSYNC_S1341: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Sharded MongoDB clusters are not supported',
+    remedy: 'Use a replica set; run one instance per shard.',
+    reference: 'O-341',
+  },
+  PSYNC_S1342: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Standalone MongoDB servers are not supported',
+    remedy: 'Make the server a replica set; one member is enough for development.',
+    reference: 'O-342',
+  },
+  PSYNC_S1343: {
+    severity: 'error',
+    status: 500,
+    summary: 'Post-images are not enabled on a collection',
+    remedy: 'Enable changeStreamPreAndPostImages on it, or set post_images: auto_configure.',
+    reference: 'O-343',
+  },
+  PSYNC_S1344: {
+    severity: 'error',
+    status: 500,
+    summary: 'The change stream was invalidated',
+    remedy: 'Nothing: replication starts again with a new stream.',
+    reference: 'O-344',
+  },
+  PSYNC_S1345: {
+    severity: 'error',
+    status: 500,
+    summary: 'The change stream timed out',
+    remedy: 'Retried; if it lasts, replication starts from scratch.',
+    reference: 'O-345',
+  },
+  PSYNC_S1346: {
+    severity: 'error',
+    status: 500,
+    summary: 'The change stream cannot be read',
+    remedy: 'See the cause.',
+    reference: 'O-346',
+  },
+  PSYNC_S1347: {
+    severity: 'error',
+    status: 500,
+    summary: 'Timeout getting a resume token for the first snapshot',
+    remedy: 'Reduce the load on the source.',
+    reference: 'O-347',
+  },
+
+  // -- S14: MongoDB storage ------------------------------------------------------------------------------------------
+  PSYNC_S1402: {
+    severity: 'error',
+    status: 500,
+    summary: 'A storage transaction was retried too often',
+    remedy: 'Check the health and load of bucket storage.',
+    reference: 'O-348',
+  },
+
+  // -- S15: change stream position -----------------------------------------------------------------------------------
+  PSYNC_S1500: {
+    severity: 'error',
+    status: 500,
+    summary: 'Change data is no longer available',
+    remedy: 'The tables are copied again; raise the retention of the change stream.',
+    reference: 'O-349',
+  },
+
+  // -- S16: SQL Server source ----------------------------------------------------------------------------------------
+  PSYNC_S1601: {
+    severity: 'error',
+    status: 500,
+    summary: 'A SQL Server capture instance was dropped while polling',
+    remedy: 'Enable CDC on the table again.',
+    reference: 'O-350',
+  },
+
+  // -- S20: API ------------------------------------------------------------------------------------------------------
+  PSYNC_S2001: {
+    severity: 'error',
+    status: 500,
+    summary: 'Internal server error',
+    remedy: 'Look for the same time in the log of the service.',
+    audience: 'client',
+    reference: 'O-351',
+  },
+  PSYNC_S2002: {
+    severity: 'info',
+    status: 404,
+    summary: 'The path does not exist on this server',
+    remedy: 'Check method and path of the request.',
+    audience: 'client',
+    reference: 'O-352',
+  },
+  PSYNC_S2003: {
+    severity: 'info',
+    status: 503,
+    summary: 'The service is restarting',
+    remedy: 'Try again later.',
+    audience: 'client',
+    reference: 'O-353',
+  },
+  PSYNC_S2004: {
+    severity: 'info',
+    status: 415,
+    summary: 'Unsupported media type',
+    remedy: 'Send application/json, or what the route documents.',
+    audience: 'client',
+    reference: 'O-354',
+  },
+  PSYNC_S2020: {
+    severity: 'info',
+    status: 413,
+    summary: 'The request body is too large',
+    remedy: 'Send less in one request.',
+    audience: 'client',
+  },
+
+  // -- S21: client authentication ------------------------------------------------------------------------------------
+  PSYNC_S2101: {
+    severity: 'info',
+    status: 401,
+    summary: 'Authentication failed',
+    remedy: 'Check that the token is signed with a configured key and carries its kid.',
+    audience: 'client',
+    reference: 'O-355',
+  },
+  PSYNC_S2102: {
+    severity: 'info',
+    status: 401,
+    summary: 'The signature of the token cannot be verified',
+    remedy: 'Check that the token is signed with a configured key and carries its kid.',
+    audience: 'client',
+    reference: 'O-356',
+  },
+  PSYNC_S2103: {
+    severity: 'info',
+    status: 401,
+    summary: 'The token has expired',
+    remedy: 'Fetch a new token; check the clocks if it was new.',
+    audience: 'client',
+    reference: 'O-357',
+  },
+  PSYNC_S2104: {
+    severity: 'info',
+    status: 401,
+    summary: 'The lifetime of the token is too long',
+    remedy: 'Issue tokens with at most 86400 seconds between iat and exp.',
+    audience: 'client',
+    reference: 'O-358',
+  },
+  PSYNC_S2105: {
+    severity: 'info',
+    status: 401,
+    summary: 'The audience of the token does not match or is missing',
+    remedy: 'Issue tokens with an aud listed in client_auth.audience; the comparison is exact.',
+    audience: 'client',
+    reference: 'O-359',
+  },
+  PSYNC_S2106: {
+    severity: 'info',
+    status: 401,
+    summary: 'No token was given',
+    remedy: 'Send the header "Authorization: Token <JWT>" or "Authorization: Bearer <JWT>".',
+    audience: 'client',
+    reference: 'O-360',
+  },
+
+  // -- S22: authentication configuration -----------------------------------------------------------------------------
+  PSYNC_S2201: {
+    severity: 'error',
+    status: 500,
+    summary: 'The authentication of the service is not configured correctly',
+    remedy: 'Check client_auth in the service configuration.',
+    reference: 'O-361',
+  },
+  PSYNC_S2202: {
+    severity: 'error',
+    status: 500,
+    summary: 'The key set endpoint is reachable over IPv6 only, which is not enabled',
+    remedy: 'Use an endpoint with an IPv4 address.',
+    reference: 'O-362',
+  },
+  PSYNC_S2203: {
+    severity: 'error',
+    status: 500,
+    summary: 'The address of the key set endpoint lies in a refused range',
+    remedy: 'Use a public endpoint, or change client_auth.jwks_reject_ip_ranges.',
+    reference: 'O-363',
+  },
+  PSYNC_S2204: {
+    severity: 'error',
+    status: 503,
+    summary: 'The request for the key set failed',
+    remedy: 'Check that the service can reach the endpoint and that it answers with a JSON Web Key Set.',
+    reference: 'O-364',
+  },
+
+  // -- S23: sync API -------------------------------------------------------------------------------------------------
+  PSYNC_S2302: {
+    severity: 'warning',
+    status: 500,
+    summary: 'No sync config available',
+    remedy: 'Deploy one, or wait until its first replication is done; see the log of the replicator.',
+    audience: 'client',
+    reference: 'O-365',
+  },
+  PSYNC_S2304: {
+    severity: 'warning',
+    status: 429,
+    summary: 'Too many concurrent connections',
+    remedy: 'Retry later; add API processes.',
+    audience: 'client',
+    reference: 'O-366',
+  },
+  PSYNC_S2305: {
+    severity: 'warning',
+    status: 500,
+    summary: 'Too many buckets',
+    remedy: 'Let the sync config make fewer buckets per user, or raise api.parameters.max_buckets_per_connection.',
+    audience: 'client',
+    reference: 'O-367',
+  },
+
+  // -- S24: bucket storage -------------------------------------------------------------------------------------------
+  PSYNC_S2401: {
+    severity: 'error',
+    status: 500,
+    summary: 'Bucket storage gives no cluster time',
+    remedy: 'MongoDB storage must be a replica set.',
+    reference: 'O-368',
+  },
+  PSYNC_S2402: {
+    severity: 'error',
+    status: 500,
+    summary: 'The connection to bucket storage failed',
+    remedy: 'Check that bucket storage is up and reachable.',
+    reference: 'O-369',
+  },
+  PSYNC_S2403: {
+    severity: 'error',
+    status: 500,
+    summary: 'A query on bucket storage timed out',
+    remedy: 'Retry; check the load of bucket storage.',
+    reference: 'O-370',
+  },
+  PSYNC_S2404: {
+    severity: 'error',
+    status: 500,
+    summary: 'A query on bucket storage failed',
+    remedy: 'See the cause in the log.',
+    reference: 'O-371',
+  },
+
+  // -- S31: key set endpoints ----------------------------------------------------------------------------------------
+  PSYNC_S3102: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Invalid jwks_uri',
+    remedy: 'Give an absolute http or https address.',
+    reference: 'O-372',
+  },
+  PSYNC_S3103: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'jwks_uri must be http or https',
+    remedy: 'Give an absolute http or https address.',
+    reference: 'O-373',
+  },
+  PSYNC_S3120: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A static key in client_auth.jwks is not usable',
+    remedy: 'Give a JSON Web Key of type RSA, EC, OKP or oct with a supported algorithm.',
+  },
+
+  // -- S32: service configuration ------------------------------------------------------------------------------------
+  PSYNC_S3201: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The service configuration is invalid',
+    remedy: 'Correct the keys named in details.',
+    reference: 'O-374',
+  },
+  PSYNC_S3220: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'No service configuration was found',
+    remedy: 'Pass -c <path> or -c64 <base64>, or set POWERSYNC_CONFIG_PATH or POWERSYNC_CONFIG_B64.',
+  },
+  PSYNC_S3221: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The service configuration cannot be read',
+    remedy: 'Check path and permissions of the file, or the base64 text.',
+  },
+  PSYNC_S3222: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The service configuration is not valid YAML or JSON',
+    remedy: 'Correct the named position.',
+  },
+  PSYNC_S3223: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The service configuration has an unknown key',
+    remedy: 'Correct the spelling, or remove the key.',
+  },
+  PSYNC_S3224: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A key of the service configuration is missing or has an invalid value',
+    remedy: 'Correct the named key.',
+  },
+  PSYNC_S3225: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'An environment variable of the service configuration cannot be used',
+    remedy: 'Set the variable; its name must start with PS_, and its value must fit the cast.',
+  },
+
+  // -- S40: admin API ------------------------------------------------------------------------------------------------
+  PSYNC_S4001: {
+    severity: 'error',
+    status: 500,
+    summary: 'Internal assertion of the admin API failed',
+    remedy: 'This is a bug: report it with the log lines around it.',
+    reference: 'O-375',
+  },
+  PSYNC_S4104: {
+    severity: 'info',
+    status: 422,
+    summary: 'No active sync config',
+    remedy: 'Deploy one.',
+    audience: 'client',
+    reference: 'O-376',
+  },
+  PSYNC_S4105: {
+    severity: 'info',
+    status: 422,
+    summary: 'Deploying through the API is disabled',
+    remedy: 'The sync config comes from the service configuration: change it there, or remove it from there.',
+    audience: 'client',
+    reference: 'O-377',
+  },
+  PSYNC_S4106: {
+    severity: 'info',
+    status: 409,
+    summary: 'A sync config is being processed',
+    remedy: 'Wait until processing ends, then try again.',
+    audience: 'client',
+    reference: 'wire/15',
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+
+/** Every registered code. A code outside the table does not compile. */
+export type ErrorCode = keyof typeof ERROR_REGISTRY;
+
+/** The definition of a code, with the optional fields visible to the type checker. */
+export function errorDefinition(code: ErrorCode): ErrorDefinition {
+  return ERROR_REGISTRY[code];
+}
