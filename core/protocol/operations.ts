@@ -1,0 +1,267 @@
+/**
+ * Bucket operations in wire form (S chapter 10.1, S-586…S-591): consecutive elements of a BSON array, keys "0", "1", …
+ *
+ * They are written once, when a row is replicated, stored as they are, and sent as they are. Each element is
+ * `0x03, key, 0x00, document`; each document has the fields op_id, op, object_type, object_id, checksum, subkey, data in this order.
+ * `checksum` is a BSON double holding an unsigned 32-bit integer (S-590).
+ */
+import { codedError } from '../platform/errors/coded-error.ts';
+
+export type OperationKind = 'PUT' | 'REMOVE' | 'MOVE' | 'CLEAR';
+
+/** An operation taken apart, for what cannot forward bytes: NDJSON, compaction, tests. `data` is JSON text (S-395). */
+export interface Operation {
+  readonly opId: number;
+  readonly op: OperationKind;
+  readonly objectType: string | null;
+  readonly objectId: string | null;
+  readonly subkey: string | null;
+  readonly checksum: number;
+  readonly data: string | null;
+}
+
+const STRING = 0x02;
+const DOCUMENT = 0x03;
+const DOUBLE = 0x01;
+const NULL = 0x0a;
+
+const name = (text: string): Buffer => Buffer.from(`${text}\0`, 'latin1');
+const field = (type: number, text: string): Buffer => Buffer.concat([Buffer.of(type), name(text)]);
+const OP_ID = field(STRING, 'op_id');
+const OBJECT_TYPE = field(STRING, 'object_type');
+const OBJECT_ID = field(STRING, 'object_id');
+const CHECKSUM = field(DOUBLE, 'checksum');
+const SUBKEY = field(STRING, 'subkey');
+const DATA = field(STRING, 'data');
+const DATA_NULL = field(NULL, 'data');
+const OPS: Record<OperationKind, Buffer> = {
+  PUT: opField('PUT'),
+  REMOVE: opField('REMOVE'),
+  MOVE: opField('MOVE'),
+  CLEAR: opField('CLEAR'),
+};
+function opField(kind: OperationKind): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(kind.length + 1);
+  return Buffer.concat([field(STRING, 'op'), length, name(kind)]);
+}
+
+/** Bytes that one operation takes at the most besides its strings. */
+const OVERHEAD = 160;
+
+/** Upper bound of the encoded size of an operation, given the UTF-8 length of its data and the UTF-16 lengths of its names. */
+export function encodedSizeBound(names: number, dataBytes: number): number {
+  return OVERHEAD + names * 3 + dataBytes;
+}
+
+/** The array key of element `index`, without the terminating zero. */
+function writeKey(target: Buffer, at: number, index: number): number {
+  if (index < 10) {
+    target[at] = 48 + index;
+    return at + 1;
+  }
+  return at + target.latin1Write(String(index), at);
+}
+
+function writeString(target: Buffer, at: number, text: string): number {
+  const length = target.utf8Write(text, at + 4);
+  target.writeInt32LE(length + 1, at);
+  target[at + 4 + length] = 0;
+  return at + 5 + length;
+}
+
+function writeBytes(target: Buffer, at: number, bytes: Buffer): number {
+  target.set(bytes, at);
+  return at + bytes.length;
+}
+
+/**
+ * Writes element `index` of an operations array at `at` and returns the position after it. `data` are UTF-8 bytes of the row's JSON, or
+ * null. The target must have room (`encodedSizeBound`).
+ */
+export function writeOperation(
+  target: Buffer,
+  at: number,
+  index: number,
+  opId: number,
+  op: OperationKind,
+  objectType: string,
+  objectId: string,
+  subkey: string,
+  checksum: number,
+  data: Buffer | null,
+): number {
+  target[at] = DOCUMENT;
+  let end = writeKey(target, at + 1, index);
+  target[end++] = 0;
+  const start = end;
+  end += 4;
+  end = writeBytes(target, end, OP_ID);
+  const id = String(opId);
+  target.writeInt32LE(id.length + 1, end);
+  end += 4 + target.latin1Write(id, end + 4);
+  target[end++] = 0;
+  end = writeBytes(target, end, OPS[op]);
+  end = writeBytes(target, end, OBJECT_TYPE);
+  end = writeString(target, end, objectType);
+  end = writeBytes(target, end, OBJECT_ID);
+  end = writeString(target, end, objectId);
+  end = writeBytes(target, end, CHECKSUM);
+  end = target.writeDoubleLE(checksum, end);
+  end = writeBytes(target, end, SUBKEY);
+  end = writeString(target, end, subkey);
+  if (data === null) {
+    end = writeBytes(target, end, DATA_NULL);
+  } else {
+    end = writeBytes(target, end, DATA);
+    target.writeInt32LE(data.length + 1, end);
+    target.set(data, end + 4);
+    end += 4 + data.length;
+    target[end++] = 0;
+  }
+  target[end++] = 0;
+  target.writeInt32LE(end - start, start);
+  return end;
+}
+
+/** Encodes operations from their parts; for compaction and tests, the hot path uses `writeOperation`. */
+export function encodeOperations(operations: readonly Operation[]): Buffer {
+  const parts = operations.map((operation, index) => encodeOne(operation, index));
+  return Buffer.concat(parts);
+}
+
+function encodeOne(operation: Operation, index: number): Buffer {
+  const data = operation.data === null ? null : Buffer.from(operation.data, 'utf8');
+  if (operation.objectType !== null && operation.objectId !== null && operation.subkey !== null) {
+    const names = operation.objectType.length + operation.objectId.length + operation.subkey.length;
+    const target = Buffer.alloc(encodedSizeBound(names, data?.length ?? 0));
+    const end = writeOperation(
+      target,
+      0,
+      index,
+      operation.opId,
+      operation.op,
+      operation.objectType,
+      operation.objectId,
+      operation.subkey,
+      operation.checksum,
+      data,
+    );
+    return target.subarray(0, end);
+  }
+  const target = Buffer.alloc(OVERHEAD);
+  target[0] = DOCUMENT;
+  let end = writeKey(target, 1, index);
+  target[end++] = 0;
+  const start = end;
+  end = writeString(target, writeBytes(target, end + 4, OP_ID), String(operation.opId));
+  end = writeBytes(target, end, OPS[operation.op]);
+  end = target.writeDoubleLE(operation.checksum, writeBytes(target, end, CHECKSUM));
+  end = writeBytes(target, end, DATA_NULL);
+  target[end++] = 0;
+  target.writeInt32LE(end - start, start);
+  return target.subarray(0, end);
+}
+
+/** Where an operation stands: `element` is its first byte (the type), `document` that of its document, `end` the byte after it. */
+export interface OperationSpan {
+  readonly element: number;
+  readonly document: number;
+  readonly end: number;
+  readonly opId: number;
+}
+
+/** Walks the elements without decoding more than op ids. Throws PSYNC_S0001 when the bytes are not a well-formed operations array. */
+export function* operationSpans(bytes: Buffer): Generator<OperationSpan> {
+  let element = 0;
+  while (element < bytes.length) {
+    const keyEnd = bytes.indexOf(0, element + 1);
+    const document = keyEnd + 1;
+    if (bytes[element] !== DOCUMENT || keyEnd < 0 || document + 4 > bytes.length) throw malformed();
+    const end = document + bytes.readInt32LE(document);
+    const idLength = end > bytes.length || end < document + 16 ? 0 : bytes.readInt32LE(document + 4 + OP_ID.length);
+    if (idLength < 2 || idLength > 20) throw malformed();
+    const idStart = document + 8 + OP_ID.length;
+    const opId = Number(bytes.latin1Slice(idStart, idStart + idLength - 1));
+    yield { element, document, end, opId };
+    element = end;
+  }
+}
+
+/** Re-keys elements so that several chunks form one array: copies the documents of `bytes` to `target` with keys from `firstIndex` on. */
+export function appendRekeyed(target: Buffer, at: number, firstIndex: number, bytes: Buffer): { end: number; count: number } {
+  let source = 0;
+  let end = at;
+  let index = firstIndex;
+  while (source < bytes.length) {
+    let document = source + 2;
+    while (bytes[document - 1] !== 0) document++;
+    const length = bytes.readInt32LE(document);
+    target[end++] = DOCUMENT;
+    end = writeKey(target, end, index++);
+    target[end++] = 0;
+    end += bytes.copy(target, end, document, document + length);
+    source = document + length;
+  }
+  return { end, count: index - firstIndex };
+}
+
+/** Keeps only operations with after < op id <= upTo, re-keyed from 0. For the rare chunk that a position cuts. */
+export function cutOperations(bytes: Buffer, after: number, upTo: number): { bytes: Buffer; count: number; lastOp: number } {
+  const parts: Buffer[] = [];
+  let lastOp = after;
+  for (const span of operationSpans(bytes)) {
+    if (span.opId <= after || span.opId > upTo) continue;
+    const key = Buffer.from(String(parts.length), 'latin1');
+    parts.push(Buffer.concat([Buffer.of(DOCUMENT), key, Buffer.of(0), bytes.subarray(span.document, span.end)]));
+    lastOp = span.opId;
+  }
+  return { bytes: Buffer.concat(parts), count: parts.length, lastOp };
+}
+
+/** Decodes all operations of an array. Throws PSYNC_S0001 on anything that `writeOperation` does not produce. */
+export function decodeOperations(bytes: Buffer): Operation[] {
+  const result: Operation[] = [];
+  for (const span of operationSpans(bytes)) result.push(decodeDocument(bytes, span));
+  return result;
+}
+
+function decodeDocument(bytes: Buffer, span: OperationSpan): Operation {
+  let at = span.document + 4;
+  const fields: Record<string, string | number | null> = {};
+  while (at < span.end - 1) {
+    const type = bytes[at];
+    const keyEnd = bytes.indexOf(0, at + 1);
+    const key = bytes.latin1Slice(at + 1, keyEnd);
+    at = keyEnd + 1;
+    if (type === STRING) {
+      const length = bytes.readInt32LE(at);
+      fields[key] = bytes.utf8Slice(at + 4, at + 3 + length);
+      at += 4 + length;
+    } else if (type === DOUBLE) {
+      fields[key] = bytes.readDoubleLE(at);
+      at += 8;
+    } else if (type === NULL) {
+      fields[key] = null;
+    } else {
+      throw malformed();
+    }
+  }
+  const text = (key: string): string | null => (typeof fields[key] === 'string' ? fields[key] : null);
+  const op = text('op');
+  const checksum = fields['checksum'];
+  if (op === null || !(op in OPS) || typeof checksum !== 'number') throw malformed();
+  return {
+    opId: span.opId,
+    op: op as OperationKind,
+    objectType: text('object_type'),
+    objectId: text('object_id'),
+    subkey: text('subkey'),
+    checksum,
+    data: text('data'),
+  };
+}
+
+function malformed(): Error {
+  return codedError('PSYNC_S0001', 'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.');
+}
