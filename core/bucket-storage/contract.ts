@@ -101,7 +101,7 @@ export interface FlushBatch {
 }
 
 export interface StreamCommit {
-  /** Source position up to which everything is contained; opaque, compared by the source module only. */
+  /** Source position up to which everything is contained; opaque, compared by the source module only. Null: unchanged (a copy goes on). */
   readonly position: string | null;
   /** Replaces the stream's record of its tables and snapshot progress. Absent: unchanged. */
   readonly progress?: StreamProgress;

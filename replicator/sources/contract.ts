@@ -36,6 +36,8 @@ export type Change =
       readonly key: string;
       readonly keyBefore: string | null;
       readonly before: SourceRow | null;
+      /** The former identity values in their columns, all else null; given with `keyBefore`. */
+      readonly keyRowBefore: SourceRow | null;
       readonly after: SourceRow;
       readonly omitted: readonly number[] | null;
       readonly retain: RetainedValues | null;

@@ -82,13 +82,15 @@ function localServer(recipe: LocalRecipe, folder: string, janitor: Janitor, port
       await untilReady(recipe, started, lines);
     } catch (error) {
       await end('SIGKILL');
+      child = undefined;
       throw error;
     }
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     const running = child;
-    if (running === undefined) return;
+    // Without a process id it never came to life.
+    if (running?.pid === undefined) return;
     const closed = once(running, 'close');
     running.kill(signal);
     const overdue = setTimeout(() => running.kill('SIGKILL'), stopTimeoutMs);
