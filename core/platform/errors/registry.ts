@@ -558,6 +558,44 @@ export const ERROR_REGISTRY = {
     reference: 'O-371',
   },
 
+  // -- S25: coordination between processes (Redis) -------------------------------------------------------------------
+  PSYNC_S2501: {
+    severity: 'info',
+    status: 503,
+    summary: 'Coordination was closed',
+    remedy: 'Nothing: expected on shutdown.',
+  },
+  PSYNC_S2502: {
+    severity: 'warning',
+    status: 503,
+    summary: 'Redis is not reachable',
+    remedy: 'Check that Redis is up and that redis.uri is right. Nothing is lost meanwhile; leadership, wake-ups and jobs are slower.',
+  },
+  PSYNC_S2503: {
+    severity: 'warning',
+    status: 500,
+    summary: 'A lease was lost',
+    remedy: 'Normal when Redis or this process stood still for longer than the lease; another process continues.',
+  },
+  PSYNC_S2504: {
+    severity: 'warning',
+    status: 503,
+    summary: 'The job queue does not take this job',
+    remedy: 'Too many jobs wait, or the job is too large: check that a compactor runs and what its log says.',
+  },
+  PSYNC_S2505: {
+    severity: 'error',
+    status: 500,
+    summary: 'A job failed',
+    remedy: 'See the cause. It is tried again, at the latest on the next schedule.',
+  },
+  PSYNC_S2506: {
+    severity: 'warning',
+    status: 500,
+    summary: 'A message of another process cannot be read',
+    remedy: 'Normal while two releases run side by side; else check that no other program uses this Redis key prefix.',
+  },
+
   // -- S31: key set endpoints ----------------------------------------------------------------------------------------
   PSYNC_S3102: {
     severity: 'fatal',
