@@ -18,6 +18,8 @@ export interface ReplicatedTable extends SourceTable {
   readonly identityColumns: readonly number[];
   /** key: identified by some columns. full: by all columns, before images are complete. none: cannot be replicated. */
   readonly identity: 'key' | 'full' | 'none';
+  /** Every update and delete carries the complete former row although the table has a key (MySQL, SQL Server). Absent: only with identity 'full'. */
+  readonly completeBeforeImages?: boolean;
   /** Canonical text of the identity (kind, column names and types): another text means another table. */
   readonly identityText: string;
 }
