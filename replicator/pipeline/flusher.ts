@@ -40,7 +40,7 @@ export interface Flusher {
    * on); `written` resolves when it is durable. Without `commit` it is part of an unfinished source transaction.
    */
   flush(commit: StreamCommit | undefined): Promise<{ written: Promise<FlushResult> }>;
-  /** Waits for the flush in flight. */
+  /** Waits for the flush in flight. Throws what the first failed flush threw, now and ever after. */
   settled(): Promise<void>;
 }
 
@@ -59,6 +59,7 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
   let current = gathering();
   let spare = gathering();
   let inFlight: Promise<FlushResult> | null = null;
+  let failure: { readonly error: unknown } | null = null;
 
   const write = async (batch: Gathering, commit: StreamCommit | undefined): Promise<FlushResult> => {
     const started = now();
@@ -114,6 +115,7 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
     },
     async flush(commit) {
       if (inFlight) await inFlight;
+      if (failure) throw failure.error;
       const batch = current;
       current = spare;
       spare = batch;
@@ -121,12 +123,14 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
         if (inFlight === written) inFlight = null;
       });
       inFlight = written;
-      // The caller awaits `written`; this only keeps an early failure from being unhandled.
-      written.catch(() => undefined);
+      written.catch((error: unknown) => {
+        failure ??= { error };
+      });
       return { written };
     },
     async settled() {
       if (inFlight) await inFlight;
+      if (failure) throw failure.error;
     },
   };
 }

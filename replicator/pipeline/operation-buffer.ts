@@ -58,7 +58,7 @@ export function createOperationBuffer(): OperationBuffer {
       arena = larger;
     }
     lastStart = used;
-    used += arena.utf8Write(data, used);
+    used += arena.write(data, used, 'utf8');
     lastData = data;
     lastHash = hashData(arena.subarray(lastStart, used));
   };

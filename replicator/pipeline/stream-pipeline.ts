@@ -1,0 +1,278 @@
+/**
+ * Applies a source's change stream: source transactions become visible whole and in order (G1), the source is acknowledged only
+ * what storage has (G5). Small transactions are grouped: whatever is complete while a flush is in flight goes into the next one.
+ */
+import type { ReachedWriteCheckpoint, SourceWriter, StreamCommit, StreamProgress } from '#core/bucket-storage/contract.ts';
+import type { SourceRow } from '#core/sync-config/values.ts';
+import type { Position, ReplicatedTable, Source, StreamHandler } from '../sources/contract.ts';
+import type { ChangeApplier, RowDelete, RowUpdate } from './change-applier.ts';
+import { createChangeQueue, type QueueItem } from './change-queue.ts';
+import type { Flusher } from './flusher.ts';
+import type { RowStateCache } from './row-state-cache.ts';
+import type { TableBinding } from './table-binding.ts';
+
+/** Changes applied between two looks at the row states of the next ones. */
+const APPLY_PAGE = 4000;
+/** An idle stream's position is stored and acknowledged this often (R-105). */
+const KEEPALIVE_MS = 1000;
+
+type Boundary = Extract<QueueItem, { kind: 'commit' | 'keepalive' }>;
+
+/** Where the pipeline stands; `committed` is durable, `at` includes what needed no write. */
+export interface StreamPosition {
+  readonly at: Position | null;
+  readonly committed: Position | null;
+}
+
+export interface StreamPipeline {
+  readonly handler: StreamHandler;
+  /** Applies until `signal` aborts. Rejects with the first error of storage or evaluation. */
+  run(): Promise<void>;
+  readonly position: StreamPosition;
+  /** No further than this position (a processing version must not pass the active one); null: no gate. */
+  setGate(gate: Position | null): void;
+  /** All transactions at or before `position` have arrived, are applied and stored. */
+  caughtUp(position: Position): boolean;
+  /** Write checkpoints to report as reached once `position` is passed. */
+  expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
+  /** Stops at the next transaction boundary, everything stored. */
+  stopAtBoundary(): Promise<void>;
+}
+
+export interface StreamPipelineDependencies {
+  readonly source: Source;
+  readonly writer: SourceWriter;
+  readonly stream: number;
+  readonly cursor: () => string;
+  readonly flusher: Flusher;
+  readonly applier: ChangeApplier;
+  readonly states: RowStateCache;
+  readonly start: Position;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  binding(table: ReplicatedTable): TableBinding | null;
+  /** A table appeared, changed or was truncated; everything before it has been applied. */
+  tableChanged(item: Extract<QueueItem, { kind: 'table' | 'truncate' }>): Promise<void>;
+  /** Tables were copied as of this position: until it is passed, rows may be newer than the stream. Null when passed. */
+  copiedUntil(): Position | null;
+  /** Clients see this stream's commits: none may be made before `copiedUntil` is passed (R-118). */
+  visible(): boolean;
+  /** The progress to store with the next commit when it changed since. `reached` is where that commit stands. */
+  takeProgress(reached: Position): StreamProgress | undefined;
+  applied(changes: number, transactions: number): void;
+  /** Called after each durable commit or keep-alive. */
+  advanced(position: Position): void;
+}
+
+export function createStreamPipeline(dependencies: StreamPipelineDependencies): StreamPipeline {
+  const { source, writer, flusher, applier, states, signal, now } = dependencies;
+  let wake = (): void => undefined;
+  const queue = createChangeQueue(() => wake());
+  /** Last transaction boundary applied to the flusher. */
+  let boundary: { position: Position; timeMs: number | null } = { position: dependencies.start, timeMs: null };
+  let committed: Position = dependencies.start;
+  let inTransaction = false;
+  /** Something was flushed without a commit since the last one. */
+  let unpublished = false;
+  let gate: Position | null = null;
+  let stopping: (() => void) | null = null;
+  let lastKeepalive = now();
+  let waiting: { position: Position; requests: readonly ReachedWriteCheckpoint[] }[] = [];
+
+  const atOrBefore = (a: Position, b: Position): boolean => source.comparePositions(a, b) <= 0;
+  const held = (): boolean => {
+    const until = dependencies.visible() ? dependencies.copiedUntil() : null;
+    return until !== null && !atOrBefore(until, boundary.position);
+  };
+
+  const reachedNow = (): ReachedWriteCheckpoint[] => {
+    if (waiting.length === 0) return [];
+    const reached = waiting.filter((item) => atOrBefore(item.position, boundary.position));
+    waiting = waiting.filter((item) => !reached.includes(item));
+    return reached.flatMap((item) => item.requests);
+  };
+
+  const commitHere = (): StreamCommit => {
+    const reached = reachedNow();
+    const progress = dependencies.takeProgress(boundary.position);
+    return {
+      position: boundary.position,
+      ...(progress === undefined ? {} : { progress }),
+      sourceTimeMs: boundary.timeMs,
+      reachedWriteCheckpoints: reached,
+      announce: reached.length > 0,
+    };
+  };
+
+  const stored = (position: Position): void => {
+    committed = position;
+    source.acknowledge(dependencies.cursor(), position);
+    dependencies.advanced(position);
+    wake();
+  };
+
+  const flushFinal = async (): Promise<void> => {
+    unpublished = false;
+    const commit = commitHere();
+    const { written } = await flusher.flush(commit);
+    void written.then(
+      () => stored(commit.position!),
+      () => wake(),
+    );
+  };
+
+  const fetchOmitted = async (binding: TableBinding, change: RowUpdate | RowDelete): Promise<SourceRow | null> => {
+    if (change.kind === 'delete' || !applier.needsFetch(binding, change)) return null;
+    return source.fetchRow(change.table, change.key);
+  };
+
+  /** Loads the row states of a page of items and applies them in order. */
+  const applyPage = async (page: readonly (RowUpdate | RowDelete | Boundary)[]): Promise<void> => {
+    const until = dependencies.copiedUntil();
+    const blindInserts = until === null || atOrBefore(until, boundary.position);
+    const keys: string[] = [];
+    for (const item of page) {
+      if (item.kind === 'commit' || item.kind === 'keepalive') continue;
+      const binding = dependencies.binding(item.table);
+      if (binding) applier.keysNeeded(binding, item, blindInserts, keys);
+    }
+    if (keys.length > 0) await states.load(keys);
+    for (const item of page) {
+      if (item.kind === 'commit' || item.kind === 'keepalive') {
+        await passBoundary(item);
+        continue;
+      }
+      inTransaction = true;
+      const binding = dependencies.binding(item.table);
+      if (!binding) continue;
+      const omitted = item.kind !== 'delete' && item.omitted !== null;
+      const fetched = omitted ? await fetchOmitted(binding, item) : null;
+      applier.apply(binding, item, fetched);
+      if (flusher.full) await flushPart();
+    }
+  };
+
+  const passBoundary = async (item: Boundary): Promise<void> => {
+    inTransaction = false;
+    boundary = { position: item.position, timeMs: item.kind === 'commit' ? item.timeMs : boundary.timeMs };
+    if (flusher.full && !held()) await flushFinal();
+  };
+
+  /** Part of what is to become visible later: durable, not announced. */
+  const flushPart = async (): Promise<void> => {
+    unpublished = true;
+    await flusher.flush(undefined);
+  };
+
+  const apply = async (items: readonly QueueItem[]): Promise<void> => {
+    let page: (RowUpdate | RowDelete | Boundary)[] = [];
+    let changes = 0;
+    let transactions = 0;
+    for (const item of items) {
+      if (item.kind === 'table' || item.kind === 'truncate') {
+        await applyPage(page);
+        page = [];
+        inTransaction = true;
+        await dependencies.tableChanged(item);
+        unpublished = true;
+        continue;
+      }
+      if (item.kind === 'commit') transactions++;
+      else if (item.kind !== 'keepalive') changes++;
+      page.push(item);
+      if (page.length < APPLY_PAGE) continue;
+      await applyPage(page);
+      page = [];
+    }
+    await applyPage(page);
+    dependencies.applied(changes, transactions);
+  };
+
+  const hasReached = (): boolean => waiting.some((item) => atOrBefore(item.position, boundary.position));
+
+  /** Writes what is complete when nothing is in flight. True when something was started. */
+  const flushComplete = async (): Promise<boolean> => {
+    if (inTransaction || flusher.busy || held()) return false;
+    const until = dependencies.copiedUntil();
+    const leavingHold = until !== null && atOrBefore(until, boundary.position);
+    if (flusher.dirty || hasReached() || leavingHold || unpublished) {
+      await flushFinal();
+      return true;
+    }
+    if (boundary.position === committed || now() - lastKeepalive < KEEPALIVE_MS) return false;
+    lastKeepalive = now();
+    const position = boundary.position;
+    await writer.keepalive(dependencies.stream, position);
+    stored(position);
+    return true;
+  };
+
+  const step = async (): Promise<boolean> => {
+    const items = queue.take((position) => gate === null || atOrBefore(position, gate));
+    if (items.length > 0) await apply(items);
+    if (flusher.full && held()) await flushPart();
+    const flushed = await flushComplete();
+    return items.length > 0 || flushed;
+  };
+
+  const nextEvent = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, KEEPALIVE_MS);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  return {
+    handler: { event: (event) => queue.push(event), idle: () => wake() },
+    async run() {
+      const abort = (): void => wake();
+      signal.addEventListener('abort', abort);
+      try {
+        while (!signal.aborted) {
+          const arrived = nextEvent();
+          if (!flusher.busy) await flusher.settled();
+          if (stopping && !inTransaction && !flusher.dirty && !unpublished) {
+            await flusher.settled();
+            stopping();
+            return;
+          }
+          if (await step()) {
+            wake();
+            continue;
+          }
+          if (flusher.busy) {
+            await Promise.race([arrived, flusher.settled()]);
+          } else {
+            await arrived;
+          }
+        }
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
+    },
+    get position() {
+      return { at: boundary.position, committed };
+    },
+    setGate(position) {
+      gate = position;
+      wake();
+    },
+    caughtUp(position) {
+      if (queue.seen === null || !atOrBefore(position, queue.seen)) return false;
+      if (inTransaction || unpublished || flusher.dirty || flusher.busy) return false;
+      return queue.nothingWithin((item) => atOrBefore(item, position));
+    },
+    expect(position, requests) {
+      waiting.push({ position, requests });
+      wake();
+    },
+    stopAtBoundary() {
+      return new Promise((resolve) => {
+        stopping = resolve;
+        wake();
+      });
+    },
+  };
+}

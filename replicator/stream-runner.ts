@@ -1,0 +1,350 @@
+/**
+ * Runs one replication stream: opens or creates its cursor, copies what is not copied, then follows the change stream. States and
+ * transitions: SPEC.md.
+ */
+import { randomBytes } from 'node:crypto';
+import type { ReachedWriteCheckpoint, ReplicationStream, SourceWriter, StreamCommit } from '#core/bucket-storage/contract.ts';
+import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { SyncPlan } from '#core/sync-config/contract.ts';
+import { createBucketTotalsCache } from './pipeline/bucket-totals.ts';
+import { createChangeApplier } from './pipeline/change-applier.ts';
+import { createFlusher, type FlushFigures } from './pipeline/flusher.ts';
+import { createRowStateCache } from './pipeline/row-state-cache.ts';
+import { createStreamPipeline, type StreamPipeline } from './pipeline/stream-pipeline.ts';
+import { bindTable, type TableBinding } from './pipeline/table-binding.ts';
+import { copyTables } from './pipeline/table-copy.ts';
+import { removeTable } from './pipeline/table-removal.ts';
+import type { CopyPart, Position, ReplicatedTable, Snapshot, Source, StreamEvent, TableReport } from './sources/contract.ts';
+import { createProgressTracker, laterPosition, type ProgressTracker } from './stream-progress.ts';
+
+export type RunnerState =
+  | { readonly kind: 'opening' }
+  | { readonly kind: 'copying'; readonly rowsCopied: number; readonly rowsEstimated: number }
+  | { readonly kind: 'catching-up' }
+  | { readonly kind: 'streaming' }
+  | { readonly kind: 'stopped' };
+
+export interface RunnerLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface StreamRunnerDependencies {
+  readonly source: Source;
+  readonly writer: SourceWriter;
+  readonly stream: ReplicationStream;
+  readonly version: DeployedVersion;
+  readonly plan: SyncPlan;
+  readonly now: () => number;
+  readonly log: RunnerLog;
+  readonly signal: AbortSignal;
+  flushed(figures: FlushFigures): void;
+  applied(changes: number, transactions: number): void;
+  copied(rows: number, bytes: number): void;
+}
+
+export interface StreamRunner {
+  readonly stream: number;
+  /** Runs until `signal` aborts, `stop` was called (resolves), or something failed (rejects). */
+  run(): Promise<void>;
+  readonly state: RunnerState;
+  readonly position: { readonly at: Position | null; readonly committed: Position | null };
+  readonly reports: readonly TableReport[];
+  /** All tables are copied, and the stream has passed what they were copied at. */
+  readonly ready: boolean;
+  setGate(position: Position | null): void;
+  caughtUp(position: Position): boolean;
+  expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
+  stopAtBoundary(): Promise<void>;
+  /** Writes these definitions too from now on (switch-over); clients see this stream from now on. */
+  adopt(version: DeployedVersion, definitions: readonly number[], other: ReplicationStream | null): void;
+  setVisible(): void;
+  readonly progress: ProgressTracker;
+}
+
+/** The cursor is gone or unusable: the job starts a new copy (R-72, R-103, R-108). */
+export class CursorLost extends Error {
+  readonly code: string;
+  readonly firstCopy: boolean;
+  constructor(code: string, reason: string, firstCopy: boolean) {
+    super(reason);
+    this.code = code;
+    this.firstCopy = firstCopy;
+  }
+}
+
+export function createStreamRunner(dependencies: StreamRunnerDependencies): StreamRunner {
+  const { source, writer, stream, plan, signal, log, now } = dependencies;
+  let version = dependencies.version;
+  let definitions = new Set(stream.definitions);
+  let visible = version.state === 'active';
+  let state: RunnerState = { kind: 'opening' };
+  let cursor = stream.slot;
+  let reports: readonly TableReport[] = [];
+  let pipeline: StreamPipeline | null = null;
+  let gate: Position | null = null;
+  let stopped = false;
+  const pendingExpectations: { position: Position; requests: readonly ReachedWriteCheckpoint[] }[] = [];
+  const progress = createProgressTracker(stream.progress);
+  /** Nothing of this stream is in storage yet: unknown buckets are empty, rows have no state. */
+  let fresh = stream.progress === null;
+
+  let bindings = new Map<ReplicatedTable, TableBinding | null>();
+  const states = createRowStateCache(writer);
+  const totals = createBucketTotalsCache(writer, () => fresh);
+  const flusher = createFlusher({ writer, stream: stream.id, states, totals, now, flushed: dependencies.flushed });
+  const applier = createChangeApplier({
+    source,
+    states,
+    target: () => flusher.target(),
+    rejected(binding, definition, code, reason) {
+      log.error({ code, table: `${binding.table.schema}.${binding.table.name}`, definition, reason }, 'Row not synced');
+    },
+  });
+
+  const deployed = (): DeployedVersion['definitions'] => version.definitions.filter((definition) => definitions.has(definition.id));
+  const binding = (table: ReplicatedTable): TableBinding | null => {
+    const known = bindings.get(table);
+    if (known !== undefined) return known;
+    const id = progress.idOf(table);
+    const bound = id === null ? null : bindTable(plan, deployed(), table, id);
+    bindings.set(table, bound);
+    return bound;
+  };
+  const register = async (table: ReplicatedTable): Promise<number> => {
+    const known = progress.idOf(table);
+    if (known !== null) return known;
+    const { schema, name, relation, identityText } = table;
+    const id = await writer.registerTable({ source: source.tag, schema, name, relation, identity: identityText });
+    progress.know(table, id);
+    return id;
+  };
+
+  const copyCommit = (): StreamCommit => {
+    const changed = progress.take();
+    return { position: null, ...(changed ? { progress: changed } : {}), sourceTimeMs: null, reachedWriteCheckpoints: [], announce: false };
+  };
+
+  const copyDependencies = (commit: () => StreamCommit | undefined): Parameters<typeof copyTables>[3] => ({
+    applier,
+    states,
+    flusher,
+    binding,
+    copied(table, rows, bytes) {
+      progress.rowsCopied(table, rows);
+      dependencies.copied(rows, bytes);
+      if (state.kind === 'copying') state = { ...state, rowsCopied: state.rowsCopied + rows };
+    },
+    partDone(part) {
+      const id = progress.idOf(part.table)!;
+      const ranges = [...(progress.table(id)?.ranges ?? []), part.range];
+      progress.update(id, { ranges });
+    },
+    commit,
+  });
+
+  /** The first copy of this stream: durable as it goes, resumed after a stop. */
+  const firstCopy = async (snapshot: Snapshot, resumed: boolean): Promise<void> => {
+    reports = snapshot.reports;
+    const parts: CopyPart[] = [];
+    let rowsEstimated = 0;
+    let rowsCopied = 0;
+    for (const { table, rowsEstimated: rows, ranges } of snapshot.tables) {
+      const id = await register(table);
+      if (!binding(table)) continue;
+      const known = progress.table(id);
+      rowsEstimated += rows;
+      rowsCopied += known?.rowsCopied ?? 0;
+      if (known?.state === 'done') continue;
+      progress.update(id, { state: 'copying', rowsEstimated: rows });
+      const stored = new Set(known?.ranges ?? []);
+      for (const range of ranges) if (!stored.has(range)) parts.push({ table, range });
+    }
+    state = { kind: 'copying', rowsCopied, rowsEstimated };
+    log.info({ tables: snapshot.tables.length, parts: parts.length, rowsEstimated, resumed }, 'Copying tables');
+    await copyTables(snapshot, parts, resumed, copyDependencies(copyCommit), signal);
+    for (const { table } of snapshot.tables) {
+      const id = progress.idOf(table)!;
+      if (progress.table(id)) progress.update(id, { state: 'done', ranges: [] });
+    }
+    const start = progress.value.startPosition!;
+    progress.set({ snapshot: 'catching-up', holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions) });
+    const { written } = await flusher.flush({ ...copyCommit(), position: start });
+    await written;
+    log.info({ rowsCopied: state.kind === 'copying' ? state.rowsCopied : 0 }, 'Tables copied');
+  };
+
+  const openCursor = async (): Promise<void> => {
+    if (cursor !== '' && progress.value.startPosition !== null) {
+      const found = await source.cursorState(cursor);
+      if (found.kind === 'lost') throw new CursorLost(found.code, found.reason, progress.value.snapshot === 'copying');
+      return;
+    }
+    // A cursor that was named but never used may exist after a crash between the two steps.
+    if (cursor !== '') await source.dropCursor(cursor);
+    cursor = source.cursorName(stream.version, randomBytes(4).toString('hex'));
+    await writer.setSlot(stream.id, cursor);
+    const snapshot = await source.createCursor(cursor, signal);
+    try {
+      progress.set({ snapshot: 'copying', startPosition: snapshot.position, holdUntil: snapshot.position });
+      const { written } = await flusher.flush(copyCommit());
+      await written;
+      await firstCopy(snapshot, false);
+    } finally {
+      await snapshot.close();
+    }
+  };
+
+  const resumeCopy = async (): Promise<void> => {
+    if (progress.value.snapshot !== 'copying') return;
+    const snapshot = await source.openSnapshot(signal);
+    try {
+      await firstCopy(snapshot, true);
+    } finally {
+      await snapshot.close();
+    }
+  };
+
+  /** A copy inside the running stream: of a table that appeared, or came back as another one. */
+  const copyAppeared = async (table: ReplicatedTable, id: number): Promise<void> => {
+    const snapshot = await source.openSnapshot(signal);
+    try {
+      reports = snapshot.reports;
+      const found = snapshot.tables.find((item) => item.table.relation === table.relation);
+      if (!found) {
+        log.warn({ table: `${table.schema}.${table.name}` }, 'Table appeared in the stream but cannot be copied; its changes are followed');
+      } else {
+        progress.know(found.table, id);
+        const parts = found.ranges.map((range): CopyPart => ({ table: found.table, range }));
+        await copyTables(snapshot, parts, true, copyDependencies(() => undefined), signal);
+        progress.set({ holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions) });
+      }
+      progress.update(id, { state: 'done', ranges: [] });
+    } finally {
+      await snapshot.close();
+    }
+  };
+
+  const removeRows = async (bound: TableBinding): Promise<void> => {
+    await flusher.flush(undefined);
+    await flusher.settled();
+    const removed = await removeTable(bound, { writer, states, applier, flusher, signal });
+    log.info({ table: `${bound.table.schema}.${bound.table.name}`, removed }, 'Removed all rows of a table');
+  };
+
+  const tableChanged = async (item: Extract<StreamEvent, { kind: 'table' | 'truncate' }>): Promise<void> => {
+    fresh = false;
+    const id = await register(item.table);
+    const bound = binding(item.table);
+    if (!bound) return;
+    if (item.kind === 'truncate') return removeRows(bound);
+    if (progress.table(id)?.state === 'done') return;
+    if (item.replaces !== null) {
+      const former = await register(item.replaces);
+      const formerBound = former === id ? null : bindTable(plan, deployed(), item.replaces, former);
+      if (formerBound && progress.table(former)) await removeRows(formerBound);
+      if (former !== id) progress.forget(former);
+    }
+    log.info({ table: `${item.table.schema}.${item.table.name}` }, 'Copying a table that appeared');
+    progress.update(id, { state: 'copying' });
+    await copyAppeared(item.table, id);
+  };
+
+  const follow = async (): Promise<void> => {
+    fresh = false;
+    state = { kind: progress.value.snapshot === 'done' ? 'streaming' : 'catching-up' };
+    const start = stream.position !== null && source.comparePositions(stream.position, progress.value.startPosition!) > 0 ? stream.position : progress.value.startPosition!;
+    const stop = new AbortController();
+    const running = AbortSignal.any([signal, stop.signal]);
+    const current = createStreamPipeline({
+      source,
+      writer,
+      stream: stream.id,
+      cursor: () => cursor,
+      flusher,
+      applier,
+      states,
+      start,
+      now,
+      signal: running,
+      binding,
+      tableChanged,
+      copiedUntil: () => progress.value.holdUntil,
+      visible: () => visible,
+      takeProgress(reached) {
+        const until = progress.value.holdUntil;
+        if (until !== null && source.comparePositions(until, reached) <= 0) {
+          progress.set({ snapshot: 'done', holdUntil: null });
+          state = { kind: 'streaming' };
+        }
+        return progress.take();
+      },
+      applied: dependencies.applied,
+      advanced: () => undefined,
+    });
+    pipeline = current;
+    current.setGate(gate);
+    for (const item of pendingExpectations.splice(0)) current.expect(item.position, item.requests);
+    const streaming = source.stream({ cursor, position: start, handler: current.handler, signal: running });
+    const applying = current.run();
+    try {
+      await Promise.race([streaming, applying]);
+      // Either ended by itself (stopped at a boundary) or by the signal; a stream that just ends is an error of the source.
+    } finally {
+      stop.abort();
+      await Promise.allSettled([streaming, applying]);
+    }
+  };
+
+  return {
+    stream: stream.id,
+    async run() {
+      try {
+        await openCursor();
+        await resumeCopy();
+        await follow();
+      } finally {
+        state = { kind: 'stopped' };
+      }
+      if (!signal.aborted && !stopped) throw codedError('PSYNC_S1101', 'The change stream ended without an error; it is opened again.');
+    },
+    get state() {
+      return state;
+    },
+    get position() {
+      return pipeline?.position ?? { at: stream.position, committed: stream.position };
+    },
+    get reports() {
+      return reports;
+    },
+    get ready() {
+      return progress.value.snapshot === 'done' && progress.value.holdUntil === null;
+    },
+    setGate(position) {
+      gate = position;
+      pipeline?.setGate(position);
+    },
+    caughtUp: (position) => pipeline?.caughtUp(position) ?? false,
+    expect(position, requests) {
+      if (pipeline) pipeline.expect(position, requests);
+      else pendingExpectations.push({ position, requests });
+    },
+    async stopAtBoundary() {
+      stopped = true;
+      await pipeline?.stopAtBoundary();
+    },
+    adopt(next, ids, other) {
+      version = next;
+      definitions = new Set(ids);
+      if (other?.progress) progress.adopt(other.progress);
+      bindings = new Map();
+      visible = true;
+    },
+    setVisible() {
+      visible = true;
+    },
+    progress,
+  };
+}
