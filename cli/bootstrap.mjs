@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+// The first step of `npm start` and `npm test` on a fresh checkout. Runs on Node 18 and later, without dependencies:
+// installs them where they are missing or differ from package-lock.json, then runs the wanted program on Node 24.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = join(root, 'node_modules', '.bin');
+const tasks = {
+  dev: ['cli/millrace.mjs', 'dev'],
+  test: ['test/run.ts'],
+};
+
+const [task = 'dev', ...rest] = process.argv.slice(2);
+if (!Object.hasOwn(tasks, task)) {
+  console.error(`Usage: node cli/bootstrap.mjs ${Object.keys(tasks).join(' | ')} [arguments]`);
+  process.exit(2);
+}
+if (!isInstalled()) install();
+run([...tasks[task], ...rest]);
+
+/** Whether node_modules holds the versions of the lock file. Times of files say nothing about that after a checkout. */
+function isInstalled() {
+  try {
+    const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
+    const installed = read('node_modules/.package-lock.json');
+    return Object.entries(read('package-lock.json')).every(
+      ([path, wanted]) => path === '' || wanted.optional || installed[path]?.version === wanted.version,
+    );
+  } catch {
+    return false;
+  }
+}
+
+function install() {
+  console.error('Installing dependencies (npm ci)…');
+  const words = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  // Under `npm run` that same npm; it is a script for Node.
+  const npm = process.env.npm_execpath;
+  const [command, args] = npm?.endsWith('.js') ? [process.execPath, [npm, ...words]] : ['npm', words];
+  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
+  if (result.status === 0) return;
+  console.error(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`);
+  console.error('npm ci failed: see above. It needs a reachable npm registry.');
+  process.exit(1);
+}
+
+/** Node 24 from the dev dependency; the host's own where npm has none for this platform. */
+function nodeProgram() {
+  const own = join(bin, 'node');
+  if (existsSync(own)) return own;
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
+  console.error(`Millrace needs Node 24 or later; this is ${process.version}, and npm installed none (${own}).`);
+  process.exit(1);
+}
+
+/** Passes signals on and ends as the program ends. */
+function run(args) {
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
+  const child = spawn(nodeProgram(), args, { cwd: root, stdio: 'inherit', env });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      // Ctrl-C in a terminal reaches the whole group already; a second SIGINT would mean "at once".
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    });
+  }
+  child.on('error', (error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+}
