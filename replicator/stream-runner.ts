@@ -3,7 +3,7 @@
  * transitions: SPEC.md.
  */
 import { randomBytes } from 'node:crypto';
-import type { ReachedWriteCheckpoint, ReplicationStream, SourceWriter, StreamCommit } from '#core/bucket-storage/contract.ts';
+import type { CommitNotice, ReachedWriteCheckpoint, ReplicationStream, SourceWriter, StreamCommit, StreamProgress } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
@@ -41,12 +41,14 @@ export interface StreamRunnerDependencies {
   readonly log: RunnerLog;
   readonly signal: AbortSignal;
   flushed(figures: FlushFigures): void;
+  published(notice: CommitNotice): void;
   applied(changes: number, transactions: number): void;
   copied(rows: number, bytes: number): void;
 }
 
 export interface StreamRunner {
   readonly stream: number;
+  readonly cursor: string;
   /** Runs until `signal` aborts, `stop` was called (resolves), or something failed (rejects). */
   run(): Promise<void>;
   readonly state: RunnerState;
@@ -59,8 +61,7 @@ export interface StreamRunner {
   expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
   stopAtBoundary(): Promise<void>;
   /** Writes these definitions too from now on (switch-over); clients see this stream from now on. */
-  adopt(version: DeployedVersion, definitions: readonly number[], other: ReplicationStream | null): void;
-  setVisible(): void;
+  adopt(version: DeployedVersion, plan: SyncPlan, definitions: readonly number[], other: StreamProgress | null): void;
   readonly progress: ProgressTracker;
 }
 
@@ -76,8 +77,8 @@ export class CursorLost extends Error {
 }
 
 export function createStreamRunner(dependencies: StreamRunnerDependencies): StreamRunner {
-  const { source, writer, stream, plan, signal, log, now } = dependencies;
-  let version = dependencies.version;
+  const { source, writer, stream, signal, log, now } = dependencies;
+  let { version, plan } = dependencies;
   let definitions = new Set(stream.definitions);
   let visible = version.state === 'active';
   let state: RunnerState = { kind: 'opening' };
@@ -94,7 +95,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   let bindings = new Map<ReplicatedTable, TableBinding | null>();
   const states = createRowStateCache(writer);
   const totals = createBucketTotalsCache(writer, () => fresh);
-  const flusher = createFlusher({ writer, stream: stream.id, states, totals, now, flushed: dependencies.flushed });
+  const flusher = createFlusher({ writer, stream: stream.id, states, totals, now, flushed: dependencies.flushed, published: dependencies.published });
   const applier = createChangeApplier({
     source,
     states,
@@ -300,6 +301,9 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
 
   return {
     stream: stream.id,
+    get cursor() {
+      return cursor;
+    },
     async run() {
       try {
         await openCursor();
@@ -335,14 +339,12 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       stopped = true;
       await pipeline?.stopAtBoundary();
     },
-    adopt(next, ids, other) {
+    adopt(next, nextPlan, ids, other) {
       version = next;
+      plan = nextPlan;
       definitions = new Set(ids);
-      if (other?.progress) progress.adopt(other.progress);
+      if (other) progress.adopt(other);
       bindings = new Map();
-      visible = true;
-    },
-    setVisible() {
       visible = true;
     },
     progress,

@@ -2,7 +2,7 @@
  * Gathers what is to be written and writes it flush by flush: one storage transaction each, one in flight at a time, the next one
  * prepared meanwhile. A failed flush fails the pipeline: it starts again from what storage has.
  */
-import type { FlushContent, FlushResult, SourceWriter, StreamCommit } from '#core/bucket-storage/contract.ts';
+import type { CommitNotice, FlushContent, FlushResult, SourceWriter, StreamCommit } from '#core/bucket-storage/contract.ts';
 import type { ApplierTarget, PendingLookup } from './change-applier.ts';
 import type { BucketTotalsCache } from './bucket-totals.ts';
 import { createOperationBuffer, type OperationBuffer } from './operation-buffer.ts';
@@ -51,6 +51,8 @@ export interface FlusherDependencies {
   readonly totals: BucketTotalsCache;
   readonly now: () => number;
   flushed(figures: FlushFigures): void;
+  /** A commit became visible: others may be told. */
+  published(notice: CommitNotice): void;
 }
 
 export function createFlusher(dependencies: FlusherDependencies): Flusher {
@@ -85,6 +87,7 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
       ...(commit === undefined ? {} : { commit }),
       ...(batch.writeCheckpoints.length === 0 ? {} : { customWriteCheckpoints: [...batch.writeCheckpoints] }),
     });
+    if (result.notice) dependencies.published(result.notice);
     totals.record(content.chunks);
     states.release(changedStates);
     dependencies.flushed({

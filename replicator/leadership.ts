@@ -1,0 +1,287 @@
+/**
+ * One term of leading a source: keeps a runner for each stream of a live version, drops the cursors of ended ones, and switches over to
+ * a new version when it has caught up (R-42, R-101, O-126). Ends by its signal or with the first error of a runner.
+ */
+import type { SourceWriter, BucketStorage } from '#core/bucket-storage/contract.ts';
+import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
+import type { Coordination } from '#core/coordination/contract.ts';
+import type { Clock } from '#core/platform/clock.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { SyncPlan } from '#core/sync-config/contract.ts';
+import type { FlushFigures } from './pipeline/flusher.ts';
+import type { StreamReport } from './report.ts';
+import type { Source, ValueOptions } from './sources/contract.ts';
+import { createStreamRunner, CursorLost, type RunnerLog, type StreamRunner } from './stream-runner.ts';
+import { switchOver } from './switch-over.ts';
+import { wantedTables } from './wanted-tables.ts';
+import { createWriteCheckpointResolver } from './write-checkpoint-resolver.ts';
+
+/** Versions are looked at this often when no nudge tells of a change. */
+const POLL_MS = 1000;
+/** While a version is processed: how often gates move and readiness is looked at. */
+const PROCESSING_TICK_MS = 50;
+const CLEAR_INTERVAL_MS = 5000;
+const CLEAR_BUDGET_MS = 200;
+
+export interface LeadershipDependencies {
+  readonly tag: string;
+  readonly storage: BucketStorage;
+  readonly coordination: Coordination;
+  readonly writer: SourceWriter;
+  readonly clock: Clock;
+  readonly log: RunnerLog;
+  readonly signal: AbortSignal;
+  readonly heartbeatIntervalMs: number;
+  openSource(options: () => ValueOptions): Source;
+  flushed(figures: FlushFigures): void;
+  applied(changes: number, transactions: number): void;
+  copied(rows: number, bytes: number): void;
+}
+
+/** A runner with what belongs to it. */
+export interface RunningStream {
+  readonly id: number;
+  readonly source: Source;
+  readonly runner: StreamRunner;
+  version: DeployedVersion;
+  readonly stop: AbortController;
+  done: boolean;
+}
+
+export function createLeadership(dependencies: LeadershipDependencies): { run(healthy: () => void): Promise<void>; report(): StreamReport[] } {
+  const { tag, storage, coordination, writer, clock, log, signal } = dependencies;
+  const running = new Map<number, RunningStream>();
+  /** Streams whose cursor is gone: a new version is being copied in their place. */
+  const lost = new Set<number>();
+  let failure: { readonly error: unknown } | null = null;
+  let wake = (): void => undefined;
+
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    wake();
+  };
+
+  const start = (version: DeployedVersion, streamId: number): void => {
+    const stream = version.streams.find((item) => item.id === streamId)!;
+    const plan = JSON.parse(version.plan) as SyncPlan;
+    const source = dependencies.openSource(() => plan.valueOptions);
+    source.want(wantedTables(plan, tag));
+    const stop = new AbortController();
+    const runner = createStreamRunner({
+      source,
+      writer,
+      stream,
+      version,
+      plan,
+      now: () => clock.now(),
+      log,
+      signal: AbortSignal.any([signal, stop.signal]),
+      flushed: dependencies.flushed,
+      applied: dependencies.applied,
+      copied: dependencies.copied,
+      published: (notice) => coordination.publishCommit(notice),
+    });
+    const entry: RunningStream = { id: stream.id, source, runner, version, stop, done: false };
+    running.set(stream.id, entry);
+    void follow(entry);
+  };
+
+  const follow = async (entry: RunningStream): Promise<void> => {
+    try {
+      await entry.runner.run();
+    } catch (error) {
+      if (error instanceof CursorLost) await cursorLost(entry, error).catch(fail);
+      else if (!signal.aborted && !entry.stop.signal.aborted) fail(error);
+    } finally {
+      entry.done = true;
+      await entry.source.close().catch(() => undefined);
+      wake();
+    }
+  };
+
+  /** start over with a new cursor while clients are served what is there. R-109: not when the first copy itself lost its slot. */
+  const cursorLost = async (entry: RunningStream, error: CursorLost): Promise<void> => {
+    if (error.firstCopy && error.code === 'PSYNC_S1146') throw codedError('PSYNC_S1146', error.message);
+    lost.add(entry.id);
+    const processing = await storage.configs.processing();
+    const replaced = processing?.streams.some((stream) => stream.source === tag && stream.id !== entry.id) ?? false;
+    if (replaced) return;
+    const { content, plan, definitions, label } = entry.version;
+    log.warn({ source: tag, code: error.code, reason: error.message }, 'The replication cursor is lost; everything is copied again while clients are served');
+    const sources = [...new Set(definitions.map((definition) => definition.source))];
+    await storage.configs.deploy({ content, plan, definitions, sources, force: [tag], ...(label === null ? {} : { label }) });
+    coordination.nudge('sync-config');
+  };
+
+  const stopEntry = async (entry: RunningStream): Promise<void> => {
+    entry.stop.abort();
+    while (!entry.done) await clock.sleep(5);
+    running.delete(entry.id);
+  };
+
+  const dropAbandoned = async (): Promise<void> => {
+    for (const stream of await storage.configs.abandonedStreams(tag)) {
+      const entry = running.get(stream.id);
+      if (entry) await stopEntry(entry);
+      const source = dependencies.openSource(() => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }));
+      try {
+        if (stream.slot !== '') await source.dropCursor(stream.slot);
+        await storage.configs.forgetStream(stream.id);
+        log.info({ source: tag, slot: stream.slot }, 'Dropped the cursor of an ended version');
+      } finally {
+        await source.close();
+      }
+    }
+  };
+
+  /** Brings runners in line with the live versions. */
+  const reconcile = async (): Promise<{ active: DeployedVersion | null; processing: DeployedVersion | null }> => {
+    const versions = await storage.configs.live();
+    const active = versions.find((version) => version.state === 'active') ?? null;
+    const processing = versions.find((version) => version.state === 'processing') ?? null;
+    const wanted = new Map<number, DeployedVersion>();
+    for (const version of [processing, active]) {
+      if (!version) continue;
+      for (const stream of version.streams) if (stream.source === tag) wanted.set(stream.id, version);
+    }
+    for (const entry of running.values()) if (!wanted.has(entry.id)) await stopEntry(entry);
+    for (const [id, version] of wanted) {
+      const entry = running.get(id);
+      if (!entry) {
+        if (!lost.has(id)) start(version, id);
+      } else if (version.state === 'active' && entry.version.version !== version.version && !entry.done) {
+        adopt(entry, version);
+      }
+    }
+    await dropAbandoned();
+    return { active, processing };
+  };
+
+  /** The active version changed and goes on with this stream. */
+  const adopt = (entry: RunningStream, version: DeployedVersion): void => {
+    const plan = JSON.parse(version.plan) as SyncPlan;
+    const stream = version.streams.find((item) => item.id === entry.id)!;
+    entry.source.want(wantedTables(plan, tag));
+    entry.version = version;
+    entry.runner.adopt(version, plan, stream.definitions, null);
+  };
+
+  const visibleEntry = (active: DeployedVersion | null): RunningStream | null => {
+    const stream = active?.streams.find((item) => item.source === tag);
+    const entry = stream && running.get(stream.id);
+    return entry && !entry.done ? entry : null;
+  };
+
+  let current: { active: DeployedVersion | null; processing: DeployedVersion | null } = { active: null, processing: null };
+
+  /** Moves the gate of the processing stream, and switches over when it is ready. */
+  const attendProcessing = async (): Promise<void> => {
+    const { active, processing } = current;
+    const stream = processing?.streams.find((item) => item.source === tag && !(active?.streams.some((own) => own.id === item.id) ?? false));
+    const next = stream && running.get(stream.id);
+    if (!processing || !next || next.done) return;
+    const former = visibleEntry(active);
+    if (former) next.runner.setGate(former.runner.position.committed);
+    if (!next.runner.ready) return;
+    const switched = await switchOver({ processing, former, next, tag, writer, storage, coordination, clock, signal, log });
+    if (!switched) return;
+    running.delete(former?.id ?? -1);
+    adoptAfterSwitch(next, switched, former);
+    coordination.nudge('sync-config');
+    current = await reconcile();
+  };
+
+  const adoptAfterSwitch = (next: RunningStream, version: DeployedVersion, former: RunningStream | null): void => {
+    const plan = JSON.parse(version.plan) as SyncPlan;
+    const stream = version.streams.find((item) => item.id === next.id)!;
+    next.version = version;
+    next.runner.adopt(version, plan, stream.definitions, former?.runner.progress.value ?? null);
+    next.runner.setGate(null);
+  };
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = clock.setTimer(ms, resolve, { keepAlive: true });
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+      if (signal.aborted || failure) wake();
+    });
+
+  const heartbeat = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await clock.sleep(dependencies.heartbeatIntervalMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      const entry = running.values().next().value;
+      await entry?.source.heartbeat().catch((error: unknown) => log.warn({ source: tag, err: error }, 'Heartbeat failed'));
+    }
+  };
+
+  const clearing = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await clock.sleep(CLEAR_INTERVAL_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await storage.clearStopped(CLEAR_BUDGET_MS).catch((error: unknown) => log.warn({ err: error }, 'Clearing old data failed; tried again'));
+    }
+  };
+
+  const resolver = createWriteCheckpointResolver({
+    source: { tag, head: () => visibleEntry(current.active)?.source.head() ?? Promise.reject(codedError('PSYNC_S2302', 'No active stream yet.')) },
+    store: storage.writeCheckpoints,
+    coordination,
+    signal,
+    now: () => clock.now(),
+    expect: (position, requests) => visibleEntry(current.active)?.runner.expect(position, requests),
+    failed: (error) => {
+      if (visibleEntry(current.active)) log.warn({ source: tag, err: error }, 'Write checkpoints could not be resolved; tried again');
+    },
+  });
+
+  return {
+    async run(healthy) {
+      let revision = -1;
+      const off = coordination.onNudge('sync-config', () => wake());
+      const abort = (): void => wake();
+      signal.addEventListener('abort', abort);
+      const side = Promise.allSettled([heartbeat(), clearing(), resolver.run()]);
+      try {
+        while (!signal.aborted) {
+          if (failure) throw failure.error;
+          const latest = await storage.configs.revision();
+          if (latest !== revision) {
+            revision = latest;
+            current = await reconcile();
+          }
+          await attendProcessing();
+          if ([...running.values()].some((entry) => entry.runner.state.kind === 'streaming')) healthy();
+          await pause(current.processing ? PROCESSING_TICK_MS : POLL_MS);
+        }
+      } finally {
+        off();
+        signal.removeEventListener('abort', abort);
+        for (const entry of running.values()) entry.stop.abort();
+        for (const entry of running.values()) await stopEntry(entry);
+      }
+      await side;
+    },
+    report: () => [...running.values()].map(reportOf),
+  };
+}
+
+function reportOf(entry: RunningStream): StreamReport {
+  const { runner, version } = entry;
+  const tables = runner.progress.value.tables;
+  const sum = (pick: (table: (typeof tables)[number]) => number): number => tables.reduce((total, table) => total + pick(table), 0);
+  return {
+    stream: entry.id,
+    version: version.version,
+    slot: runner.cursor,
+    state: runner.state.kind,
+    position: runner.position.committed,
+    rowsCopied: sum((table) => table.rowsCopied),
+    rowsEstimated: sum((table) => table.rowsEstimated),
+    initialReplicationDone: runner.progress.value.snapshot !== 'copying',
+    tables: runner.reports,
+  };
+}

@@ -1,0 +1,22 @@
+/** What a replicator says of itself: to diagnostics (O-112), the operator and the log. No secrets, no row data. */
+import type { TableReport } from './sources/contract.ts';
+
+export interface StreamReport {
+  readonly stream: number;
+  readonly version: number;
+  readonly slot: string;
+  readonly state: 'opening' | 'copying' | 'catching-up' | 'streaming' | 'stopped';
+  readonly position: string | null;
+  readonly rowsCopied: number;
+  readonly rowsEstimated: number;
+  readonly initialReplicationDone: boolean;
+  readonly tables: readonly TableReport[];
+}
+
+export interface SourceReport {
+  readonly tag: string;
+  /** False: a standby (PSYNC_S1003, normal). */
+  readonly leader: boolean;
+  readonly error: { readonly code: string; readonly message: string; readonly atMs: number } | null;
+  readonly streams: readonly StreamReport[];
+}
