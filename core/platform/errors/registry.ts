@@ -1,3 +1,4 @@
+// over 450 lines because: every code stands in one list (O-378), and a list is not easier to read in pieces
 /**
  * The one list of error codes (operations.md chapter 25, sync.md chapter 19). Documented codes carry their number in
  * `reference`; codes without one are ours and stand in free parts of the same ranges (O-378). A number is never reused
