@@ -51,10 +51,11 @@ function install() {
 /** Node 24 from the dev dependency; the host's own where npm has none for this platform. */
 function nodeProgram() {
   const own = join(bin, 'node');
-  if (existsSync(own)) return own;
-  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
-  console.error(`Millrace needs Node 24 or later; this is ${process.version}, and npm installed none (${own}).`);
-  process.exit(1);
+  if (!existsSync(own) && Number(process.versions.node.split('.')[0]) < 24) {
+    console.error(`Millrace needs Node 24 or later; this is ${process.version}, and npm installed none (${own}).`);
+    process.exit(1);
+  }
+  return existsSync(own) ? own : process.execPath;
 }
 
 /** Passes signals on and ends as the program ends. */

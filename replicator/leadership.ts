@@ -199,6 +199,8 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
     next.runner.setGate(null);
   };
 
+  /** A nudge that came while nobody paused. */
+  let nudged = false;
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       const timer = clock.setTimer(ms, resolve, { keepAlive: true });
@@ -206,7 +208,8 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
         timer.cancel();
         resolve();
       };
-      if (signal.aborted || failure) wake();
+      if (signal.aborted || failure || nudged) wake();
+      nudged = false;
     });
 
   const heartbeat = async (): Promise<void> => {
@@ -241,7 +244,10 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
   return {
     async run(healthy) {
       let revision = -1;
-      const off = coordination.onNudge('sync-config', () => wake());
+      const off = coordination.onNudge('sync-config', () => {
+        nudged = true;
+        wake();
+      });
       const abort = (): void => wake();
       signal.addEventListener('abort', abort);
       const side = Promise.allSettled([heartbeat(), clearing(), resolver.run()]);

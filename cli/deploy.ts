@@ -1,0 +1,60 @@
+/** From sync config text to a deployed version: the only way a version comes to be (O-125). */
+import type { BucketStorage } from '#core/bucket-storage/contract.ts';
+import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
+import type { Coordination } from '#core/coordination/contract.ts';
+import type { SourceConnection } from '#core/platform/config/service-config.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import { compileSyncConfig } from '#core/sync-config/compile.ts';
+import type { CompileResult, Diagnostic } from '#core/sync-config/contract.ts';
+import { definitionSpecs } from '#core/sync-config/plan.ts';
+import { defaultSchemaOf } from '#replicator/sources/registry.ts';
+
+export type CompileForInstance = (text: string) => CompileResult;
+
+/** The compiler with this instance's connections: tags and default schemas (R-3, R-52). */
+export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
+  const tags = connections.map((connection) => connection.tag);
+  const defaultSource = tags.includes('default') ? 'default' : (tags[0] ?? 'default');
+  const defaultSchemas = Object.fromEntries(connections.map((connection) => [connection.tag, defaultSchemaOf(connection)]));
+  return (text) => compileSyncConfig(text, { defaultSource, sources: tags, defaultSchemas });
+}
+
+export interface Deployment {
+  readonly version: DeployedVersion;
+  readonly warnings: readonly Diagnostic[];
+}
+
+/** Throws PSYNC_R0001 with all findings in `details` when the text has errors; then nothing changes (O-133). */
+export async function deploySyncConfig(
+  text: string,
+  options: {
+    readonly compile: CompileForInstance;
+    readonly storage: BucketStorage;
+    readonly coordination: Pick<Coordination, 'nudge'>;
+    readonly label?: string | undefined;
+    /** Copies everything again although nothing changed (O-118). */
+    readonly reprocess?: boolean;
+  },
+): Promise<Deployment> {
+  const { plan, diagnostics } = options.compile(text);
+  if (!plan) {
+    const details = diagnostics.filter((item) => item.level === 'error').map(formatDiagnostic);
+    throw codedError('PSYNC_R0001', `The sync config has ${details.length === 1 ? 'an error' : `${details.length} errors`}:\n${details.join('\n')}`, { details });
+  }
+  const definitions = definitionSpecs(plan);
+  const sources = [...new Set([...definitions.map((definition) => definition.source), ...plan.tables.map((table) => table.source)])];
+  const version = await options.storage.configs.deploy({
+    content: text,
+    plan: JSON.stringify(plan),
+    definitions,
+    sources,
+    ...(options.label === undefined ? {} : { label: options.label }),
+    ...(options.reprocess ? { force: sources } : {}),
+  });
+  options.coordination.nudge('sync-config');
+  return { version, warnings: diagnostics };
+}
+
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  return `[${diagnostic.code}] line ${diagnostic.line}, column ${diagnostic.column}: ${diagnostic.message}`;
+}

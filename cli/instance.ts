@@ -1,0 +1,25 @@
+/** Opens what every command works on: storage and coordination of the configured instance. */
+import type { BucketStorage } from '#core/bucket-storage/contract.ts';
+import { openMongodbStorage } from '#core/bucket-storage/mongodb/storage.ts';
+import { openPostgresStorage } from '#core/bucket-storage/postgres/storage.ts';
+import type { Clock } from '#core/platform/clock.ts';
+import { poolOptions } from '#core/platform/config/pool-options.ts';
+import type { ServiceConfig } from '#core/platform/config/service-config.ts';
+import type { RunnerLog } from '#replicator/stream-runner.ts';
+
+export async function openStorage(config: ServiceConfig, log: RunnerLog, clock: Clock): Promise<BucketStorage> {
+  const { storage } = config;
+  if (storage.type === 'postgresql') {
+    return openPostgresStorage({ pool: poolOptions(storage.endpoint), log, clock });
+  }
+  const { uri, username, password, database, maxPoolSize } = storage;
+  return openMongodbStorage({
+    uri,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    database,
+    maxPoolSize,
+    log,
+    clock,
+  });
+}
