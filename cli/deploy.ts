@@ -15,7 +15,9 @@ export type CompileForInstance = (text: string) => CompileResult;
 export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
   const tags = connections.map((connection) => connection.tag);
   const defaultSource = tags.includes('default') ? 'default' : (tags[0] ?? 'default');
-  const defaultSchemas = Object.fromEntries(connections.map((connection) => [connection.tag, defaultSchemaOf(connection)]));
+  const defaultSchemas = Object.fromEntries(
+    connections.map((connection) => [connection.tag, defaultSchemaOf(connection)]),
+  );
   return (text) => compileSyncConfig(text, { defaultSource, sources: tags, defaultSchemas });
 }
 
@@ -39,10 +41,16 @@ export async function deploySyncConfig(
   const { plan, diagnostics } = options.compile(text);
   if (!plan) {
     const details = diagnostics.filter((item) => item.level === 'error').map(formatDiagnostic);
-    throw codedError('PSYNC_R0001', `The sync config has ${details.length === 1 ? 'an error' : `${details.length} errors`}:\n${details.join('\n')}`, { details });
+    throw codedError(
+      'PSYNC_R0001',
+      `The sync config has ${details.length === 1 ? 'an error' : `${details.length} errors`}:\n${details.join('\n')}`,
+      { details },
+    );
   }
   const definitions = definitionSpecs(plan);
-  const sources = [...new Set([...definitions.map((definition) => definition.source), ...plan.tables.map((table) => table.source)])];
+  const sources = [
+    ...new Set([...definitions.map((definition) => definition.source), ...plan.tables.map((table) => table.source)]),
+  ];
   const version = await options.storage.configs.deploy({
     content: text,
     plan: JSON.stringify(plan),

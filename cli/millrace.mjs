@@ -15,6 +15,8 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 128 : (code ?? 1)));
 } else {
-  console.error(`millrace needs Node 24 or newer; this is ${process.version}. In a checkout, run "npm ci" first: it brings one.`);
+  console.error(
+    `millrace needs Node 24 or newer; this is ${process.version}. In a checkout, run "npm ci" first: it brings one.`,
+  );
   process.exitCode = 1;
 }

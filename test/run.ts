@@ -18,7 +18,8 @@ async function main(words: string[]): Promise<number> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   try {
     const specifications = await vitest.globTestSpecifications(filter);
-    if (specifications.length === 0) throw new Error(`No test file matches ${filter.join(' ') || 'the configuration'}.`);
+    if (specifications.length === 0)
+      throw new Error(`No test file matches ${filter.join(' ') || 'the configuration'}.`);
     const needServers = specifications.some(({ project }) => project.name !== 'unit');
     if (needServers) services = await startServices();
     await Promise.race([vitest.start(filter), cut]);
