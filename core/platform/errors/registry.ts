@@ -570,7 +570,8 @@ export const ERROR_REGISTRY = {
     severity: 'warning',
     status: 503,
     summary: 'Redis is not reachable',
-    remedy: 'Check that Redis is up and that redis.uri is right. Nothing is lost meanwhile; leadership, wake-ups and jobs are slower.',
+    remedy:
+      'Check that Redis is up and that redis.uri is right. Nothing is lost meanwhile; leadership, wake-ups and jobs are slower.',
   },
   PSYNC_S2503: {
     severity: 'warning',
@@ -662,6 +663,12 @@ export const ERROR_REGISTRY = {
     status: 500,
     summary: 'An environment variable of the service configuration cannot be used',
     remedy: 'Set the variable; its name must start with PS_, and its value must fit the cast.',
+  },
+  PSYNC_S3226: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Two source connections have the same tag',
+    remedy: 'Give each connection in replication.connections a tag of its own.',
   },
 
   // -- S40: admin API ------------------------------------------------------------------------------------------------
