@@ -186,7 +186,7 @@ function commits(opened: () => Promise<Instance>): void {
     await vi.waitFor(() => expect(here.notices).toHaveLength(1));
     expect(gone.notices).toEqual([]);
     here.stop();
-    const again = await listen(second);
+    const again = collect(second);
     first.publishCommit(noticeOf(2));
     await vi.waitFor(() => expect(again.notices.map(({ op }) => op)).toContain(2));
     expect(here.notices).toHaveLength(1);
