@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** The parts of a database URI; a part that is not there is undefined. */
 export interface ConnectionUri {
   readonly scheme: string;
@@ -64,5 +66,5 @@ function parseHosts(text: string): ConnectionUri['hosts'] | null {
 
 /** True for what can stand as a host: a name or an IP address without brackets. */
 export function isHostname(text: string): boolean {
-  return /^[\w.:%-]+$/.test(text) && text.length <= 253;
+  return isIP(text) !== 0 || (/^[\w.-]+$/.test(text) && text.length <= 253);
 }

@@ -253,6 +253,88 @@ export const ERROR_REGISTRY = {
     reference: 'O-332',
   },
 
+  // Tables of a Postgres source: reported per table, the others go on.
+  PSYNC_S1150: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The table has no usable replica identity and is not replicated',
+    remedy: 'Add a primary key, or ALTER TABLE … REPLICA IDENTITY FULL (or USING INDEX …).',
+  },
+  PSYNC_S1151: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The table is not in the publication',
+    remedy: 'ALTER PUBLICATION powersync ADD TABLE …; its rows are copied with its next change.',
+  },
+  PSYNC_S1152: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The role may not read the table',
+    remedy: 'GRANT USAGE on its schema and SELECT on the table to the role of the connection.',
+  },
+  PSYNC_S1153: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Views, materialized views and foreign tables cannot be replicated',
+    remedy: 'Use the tables the view reads, or copy the data into a table.',
+  },
+  PSYNC_S1154: {
+    severity: 'warning',
+    status: 500,
+    summary: 'The publication shows only a part of the table',
+    remedy:
+      'Columns outside its column list are absent, rows outside its filter are not synced; redeploy after changing either.',
+  },
+  // Postgres source: connection and server.
+  PSYNC_S1170: {
+    severity: 'error',
+    status: 500,
+    summary: 'The source database cannot be reached',
+    remedy: 'It is tried again for ever; check host, port, network and whether the server runs.',
+  },
+  PSYNC_S1171: {
+    severity: 'error',
+    status: 500,
+    summary: 'The source database refused the login',
+    remedy: 'Check username, password and database of the connection, and pg_hba.conf of the server.',
+  },
+  PSYNC_S1172: {
+    severity: 'error',
+    status: 500,
+    summary: 'The role may not replicate',
+    remedy: 'ALTER ROLE … REPLICATION (AWS RDS: GRANT rds_replication TO …).',
+  },
+  PSYNC_S1173: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'wal_level of the source is not logical',
+    remedy: 'ALTER SYSTEM SET wal_level = logical and restart the server (or the setting of the provider).',
+  },
+  PSYNC_S1174: {
+    severity: 'error',
+    status: 500,
+    summary: 'All replication slots or connections of the source are in use',
+    remedy: 'Drop slots that are not needed, or raise max_replication_slots, max_wal_senders or max_connections.',
+  },
+  PSYNC_S1175: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The version of the source database is not supported',
+    remedy: 'Upgrade to Postgres 11 or later.',
+  },
+  PSYNC_S1176: {
+    severity: 'error',
+    status: 500,
+    summary: 'None of the hosts is a primary',
+    remedy: 'Wait for the fail-over to end, or add the host of the primary to the connection.',
+  },
+  PSYNC_S1177: {
+    severity: 'error',
+    status: 500,
+    summary: 'The replication slot is used by another process',
+    remedy: 'Normal while another replicator hands over; else end the backend that pg_replication_slots names.',
+  },
+
   // -- S12: MySQL source (O-333) -------------------------------------------------------------------------------------
 
   // -- S13: MongoDB source -------------------------------------------------------------------------------------------
