@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 export type Claim = { readonly ours: true } | { readonly ours: false; readonly freeInMs: number };
 
 /**
- * The three atomic steps on a lease's key. All reject when Redis does not answer; then the step may or may not have
+ * The steps on a lease's key, each atomic. All reject when Redis does not answer; then the step may or may not have
  * happened, and each may be repeated.
  */
 export interface LeaseStore {
@@ -12,6 +12,8 @@ export interface LeaseStore {
   claim(name: string, value: string, ttlMs: number): Promise<Claim>;
   /** Frees the lease if it has this value, and tells the waiters. */
   release(name: string, value: string): Promise<void>;
+  /** When it is free at the latest unless renewed, in ms; null when free now. */
+  remaining(name: string): Promise<number | null>;
   /** The value of the holder; null when free. */
   read(name: string): Promise<string | null>;
 }
@@ -52,6 +54,10 @@ export function createLeaseStore(client: Redis, keyPrefix: string, releasedChann
     },
     release: async (name, value) => {
       await client.eval(RELEASE, 1, keyOf(name), value, releasedChannel, name);
+    },
+    remaining: async (name) => {
+      const left = await client.pttl(keyOf(name));
+      return left < 0 ? null : left;
     },
     read: (name) => client.get(keyOf(name)),
   };

@@ -29,7 +29,9 @@ const PATIENCE_MS = 1000;
 const EXPIRY_JITTER_MS = 40;
 /** Without an answer, the next claim. Not sooner than the connection can be back. */
 const UNAVAILABLE_RETRY_MS = 100;
-/** A waiter looks at least this often, whatever the ttl: news of a release can get lost. */
+/** A waiter looks at the holder's remaining time each such part of the ttl. */
+const LOOK_EVERY = 1 / 4;
+/** A waiter claims at least this often, whatever the ttl: news of a release can get lost. */
 const LONGEST_WAIT_MS = 5000;
 
 export function createRedisLeases(connections: LeaseConnections, environment: CoordinationEnvironment): RedisLeases {
@@ -79,8 +81,8 @@ export function createRedisLeases(connections: LeaseConnections, environment: Co
   /**
    * Returns the monotonic time before the claim that succeeded.
    *
-   * A waiter that has seen a holder claims again only when that holder's time is over or it hears of the release. So a
-   * holder whose key was flushed, or whose Redis was restarted, gets it back (its renewal comes sooner), and nobody polls.
+   * A waiter that has seen a holder claims again only when that holder's time is over, or when it hears of the release.
+   * So a holder whose key was flushed, or whose Redis was restarted, gets it back: its renewal comes sooner.
    */
   async function claimUntilOurs(options: LeaseOptions, value: string, bell: Bell, end: AbortSignal): Promise<number> {
     let notBefore = 0;
@@ -90,23 +92,40 @@ export function createRedisLeases(connections: LeaseConnections, environment: Co
       const sentAt = clock.monotonic();
       try {
         const claim = await store.claim(options.name, value, options.ttlMs);
-        if (end.aborted) throw end.reason;
+        end.throwIfAborted();
         if (claim.ours) return sentAt;
-        const wait = claim.freeInMs + 1 + random() * EXPIRY_JITTER_MS;
-        notBefore = clock.monotonic() + Math.min(wait, LONGEST_WAIT_MS);
+        notBefore = over(claim.freeInMs);
       } catch {
         end.throwIfAborted();
         await clock.sleep(UNAVAILABLE_RETRY_MS * (0.5 + random() / 2), end);
       }
-      await bell.wait(notBefore - clock.monotonic(), end);
+      await watch(options, notBefore, bell, end);
+    }
+  }
+
+  const over = (freeInMs: number): number =>
+    clock.monotonic() + Math.min(freeInMs + 1 + random() * EXPIRY_JITTER_MS, LONGEST_WAIT_MS);
+
+  /**
+   * Waits for the end of the holder's time, or the bell. Looks as often as a holder renews, so that it always knows of the
+   * newest renewal; that the key is gone before its time is the holder's matter.
+   */
+  async function watch(options: LeaseOptions, notBefore: number, bell: Bell, end: AbortSignal): Promise<void> {
+    let until = notBefore;
+    for (;;) {
+      const left = until - clock.monotonic();
+      if (left <= 0 || (await bell.wait(Math.min(left, options.ttlMs * LOOK_EVERY), end))) return;
+      if (clock.monotonic() >= until) return;
+      const remaining = await store.remaining(options.name).catch(() => null);
+      if (remaining !== null) until = over(remaining);
     }
   }
 
   interface Bell {
     ring(): void;
     reset(): void;
-    /** Until it rings (also if it rang since the reset) or `ms` have passed; rejects when `end` aborts. */
-    wait(ms: number, end: AbortSignal): Promise<void>;
+    /** True when it rang since the reset or rings now, false after `ms`; rejects when `end` aborts. */
+    wait(ms: number, end: AbortSignal): Promise<boolean>;
   }
 
   function createBell(): Bell {
@@ -117,8 +136,8 @@ export function createRedisLeases(connections: LeaseConnections, environment: Co
         if (rung.signal.aborted) rung = new AbortController();
       },
       wait: async (ms, end) => {
-        if (ms <= 0) return;
         await clock.sleep(ms, AbortSignal.any([rung.signal, end])).catch(() => end.throwIfAborted());
+        return rung.signal.aborted;
       },
     };
   }
