@@ -70,6 +70,18 @@ test('does not install for a package that only other platforms have', async () =
   expect((await run('test')).npm).toBeUndefined();
 });
 
+test('a lock file without the packages of other platforms is no obstacle', async () => {
+  const called = JSON.stringify(join(root, 'called'));
+  const npm = `const words = process.argv.slice(2).join(' ');
+    if (words.startsWith('ci')) { console.error('npm error Missing: b@ from lock file'); process.exit(1); }
+    require('fs').writeFileSync(${called}, words);`;
+  await writeFile(join(root, 'npm.js'), npm);
+  await rm(join(root, 'node_modules/.package-lock.json'));
+  const outcome = await run('test');
+  expect(outcome.output).toBe('Installing dependencies (npm ci)…\nran \n');
+  expect(outcome.npm).toMatch(/^install --no-save /);
+});
+
 test('a failed installation ends it, with what npm said', async () => {
   await writeFile(join(root, 'npm.js'), `console.error('no registry'); process.exit(1);`);
   await rm(join(root, 'node_modules/.package-lock.json'));
