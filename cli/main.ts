@@ -1,0 +1,85 @@
+/** The `millrace` command (O chapter 1). One-shot commands exit 0 on success, non-zero on failure (O-9). */
+import { Command, CommanderError, Option } from 'commander';
+import { isCodedError } from '#core/platform/errors/coded-error.ts';
+import type { ConfigFlags } from '#core/platform/config/load.ts';
+
+/** Spellings with one dash and several letters (O-16), which option parsers read as `-c 64`. */
+const LONG_FORMS: Readonly<Record<string, string>> = { '-c64': '--config-base64', '-sync64': '--sync-config-base64' };
+
+interface ConfigOptions {
+  config?: string;
+  configBase64?: string;
+  syncConfigBase64?: string;
+}
+
+function flagsOf(options: ConfigOptions): ConfigFlags {
+  return { path: options.config, base64: options.configBase64, syncConfigBase64: options.syncConfigBase64 };
+}
+
+function withConfig(command: Command): Command {
+  return command
+    .option('-c, --config <path>', 'service configuration file; else POWERSYNC_CONFIG_PATH')
+    .option('--config-base64 <base64>', 'the configuration itself (also -c64); else POWERSYNC_CONFIG_B64')
+    .option('--sync-config-base64 <base64>', 'the sync config itself (also -sync64); else POWERSYNC_SYNC_RULES_B64');
+}
+
+function program(): Command {
+  const root = new Command('millrace').description('Keeps a SQLite database inside every app in sync with a backend database.').exitOverride();
+  withConfig(root.command('start', { isDefault: true }))
+    .description('run the service')
+    .addOption(new Option('-r, --role <role>', 'which parts').choices(['unified', 'sync', 'api']).default('unified'))
+    .action(async (options: ConfigOptions & { role: 'unified' | 'sync' | 'api' }) => {
+      const { start } = await import('./start.ts');
+      await start(options.role, flagsOf(options));
+    });
+  const migrate = root.command('migrate').description('storage schema');
+  withConfig(migrate.command('up'))
+    .description('bring the storage schema up to date, then exit')
+    .action(async (options: ConfigOptions) => {
+      const { migrateUp } = await import('./one-shot.ts');
+      await migrateUp(flagsOf(options));
+    });
+  withConfig(root.command('teardown'))
+    .description('destroy what this instance created: replication slots and everything in bucket storage')
+    .argument('[confirmation]', 'the literal word TEARDOWN')
+    .action(async (confirmation: string | undefined, options: ConfigOptions) => {
+      const { teardown } = await import('./one-shot.ts');
+      await teardown(confirmation, flagsOf(options));
+    });
+  withConfig(root.command('test-connections'))
+    .description('check the source connections and the storage, then exit')
+    .action(async (options: ConfigOptions) => {
+      const { testConnections } = await import('./one-shot.ts');
+      await testConnections(flagsOf(options));
+    });
+  root
+    .command('dev')
+    .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
+    .option('-p, --port <number>', 'port of the page and the API', '8080')
+    .action(async (options: { port: string }) => {
+      const { dev } = await import('./dev/dev.ts');
+      await dev({ port: Number(options.port) });
+    });
+  return root;
+}
+
+/** Runs one command line. Sets the exit code; long-running commands return when they are told to stop. */
+export async function main(words: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(
+      words.map((word) => LONG_FORMS[word] ?? word),
+      { from: 'user' },
+    );
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode;
+      return;
+    }
+    process.stderr.write(`${isCodedError(error) || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
