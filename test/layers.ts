@@ -83,8 +83,9 @@ function isIn(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`);
 }
 
+/** Tests, and the conformance suites that the implementations of a contract share. */
 function isTest(path: string): boolean {
-  return path.endsWith('.test.ts');
+  return path.endsWith('.test.ts') || /(^|\/)conformance(\/|\.ts$)/.test(path);
 }
 
 function hasFreeHand(path: string): boolean {
