@@ -60,18 +60,8 @@ async function write(deadline: number, startedAt: number, count: (transactions: 
 }
 
 try {
-  const service = await stack.start('unified');
-  const diagnostics = async (): Promise<{ last_lsn?: string } | null> => {
-    try {
-      const headers = { authorization: 'Bearer bench-admin', 'content-type': 'application/json' };
-      const response = await fetch(`${stack.endpoint}/api/admin/v1/diagnostics`, { method: 'POST', headers, body: '{}' });
-      const { data } = (await response.json()) as { data: { active_sync_rules?: { connections: { last_lsn?: string }[] } } };
-      return data.active_sync_rules?.connections[0] ?? null;
-    } catch {
-      return null;
-    }
-  };
-  await until('the first version to be active', async () => (await diagnostics()) !== null, 300_000);
+  const service = await stack.instance.start('unified');
+  await stack.instance.untilActive(service, 300_000);
   const before = await figuresOf(service.pid);
   const startedAt = performance.now();
   let transactions = 0;
@@ -96,7 +86,6 @@ try {
     'the replicator to catch up',
     async () => (await stack.query('SELECT 1 FROM pg_replication_slots WHERE active AND confirmed_flush_lsn >= $1::pg_lsn', [head])).rowCount! > 0,
     300_000,
-    20,
   );
   const seconds = (performance.now() - startedAt) / 1000;
   const after = await figuresOf(service.pid);
