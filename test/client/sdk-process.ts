@@ -1,0 +1,106 @@
+/**
+ * The public Node SDK in a process of its own: what an app is. Commands come over the IPC channel, answers go back with their number.
+ * Started by `sdk-client.ts`.
+ */
+import { PowerSyncDatabase, Schema, Table, column, type PowerSyncBackendConnector, type SyncStreamSubscription } from '@powersync/node';
+
+export interface SdkTable {
+  readonly [columnName: string]: 'text' | 'integer' | 'real';
+}
+export type SdkCommand =
+  | { readonly kind: 'open'; readonly folder: string; readonly tables: Readonly<Record<string, SdkTable>> }
+  | { readonly kind: 'connect'; readonly endpoint: string; readonly token: string; readonly upload: string | null; readonly retryMs: number; readonly parameters: Record<string, string> }
+  | { readonly kind: 'disconnect' }
+  | { readonly kind: 'subscribe'; readonly stream: string; readonly parameters: Record<string, unknown> | null }
+  | { readonly kind: 'query'; readonly sql: string; readonly values: unknown[] }
+  | { readonly kind: 'execute'; readonly sql: string; readonly values: unknown[] }
+  | { readonly kind: 'status' }
+  | { readonly kind: 'close' };
+
+export interface SdkStatus {
+  readonly connected: boolean;
+  readonly hasSynced: boolean;
+  readonly lastSyncedAt: number | null;
+  readonly uploading: boolean;
+  readonly downloadError: string | null;
+  readonly uploadError: string | null;
+  readonly waitingUploads: number;
+}
+
+let database: PowerSyncDatabase;
+const subscriptions: SyncStreamSubscription[] = [];
+
+async function run(command: SdkCommand): Promise<unknown> {
+  switch (command.kind) {
+    case 'open':
+      return open(command.folder, command.tables);
+    case 'connect':
+      // Resolves when the connection attempt has begun; `status` tells what became of it.
+      return database.connect(connectorFor(command), { retryDelayMs: command.retryMs, params: command.parameters });
+    case 'disconnect':
+      return database.disconnect();
+    case 'subscribe':
+      subscriptions.push(await database.syncStream(command.stream, command.parameters ?? undefined).subscribe());
+      return undefined;
+    case 'query':
+      return database.getAll(command.sql, command.values);
+    case 'execute':
+      await database.execute(command.sql, command.values);
+      return undefined;
+    case 'status':
+      return status();
+    case 'close':
+      return database.close();
+  }
+}
+
+async function open(folder: string, tables: Readonly<Record<string, SdkTable>>): Promise<void> {
+  const schema = Object.fromEntries(
+    Object.entries(tables).map(([name, columns]) => [name, new Table(Object.fromEntries(Object.entries(columns).map(([key, type]) => [key, column[type]])))]),
+  );
+  database = new PowerSyncDatabase({
+    schema: new Schema(schema),
+    database: { dbFilename: 'app.db', dbLocation: folder, implementation: { type: 'node:sqlite' } },
+  });
+  await database.init();
+}
+
+function connectorFor(command: Extract<SdkCommand, { kind: 'connect' }>): PowerSyncBackendConnector {
+  return {
+    fetchCredentials: async () => ({ endpoint: command.endpoint, token: command.token }),
+    async uploadData(local) {
+      const transaction = await local.getNextCrudTransaction();
+      if (!transaction || command.upload === null) return;
+      const operations = transaction.crud.map(({ op, table, id, opData }) => ({ op, table, id, data: opData ?? null }));
+      const response = await fetch(command.upload, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Token ${command.token}` },
+        body: JSON.stringify({ operations }),
+      });
+      if (!response.ok) throw new Error(`upload: ${response.status}`);
+      await transaction.complete();
+    },
+  };
+}
+
+async function status(): Promise<SdkStatus> {
+  const now = database.currentStatus;
+  const { count } = await database.get<{ count: number }>('SELECT count(*) AS count FROM ps_crud');
+  return {
+    connected: now.connected,
+    hasSynced: now.hasSynced ?? false,
+    lastSyncedAt: now.lastSyncedAt?.getTime() ?? null,
+    uploading: now.dataFlowStatus.uploading ?? false,
+    downloadError: now.dataFlowStatus.downloadError?.message ?? null,
+    uploadError: now.dataFlowStatus.uploadError?.message ?? null,
+    waitingUploads: count,
+  };
+}
+
+process.on('message', ({ id, command }: { id: number; command: SdkCommand }) => {
+  run(command).then(
+    (result) => process.send!({ id, result }),
+    (error: unknown) => process.send!({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));
