@@ -88,6 +88,9 @@ export interface FlushContent {
  * - `commit` absent: part of a source transaction (or of a table copy that is not published yet) that did not fit in
  *   memory. Durable but invisible, and undone by the next take-over.
  * - `commit` present: everything since the last commit becomes visible together, atomically with `position`.
+ *
+ * A stream of a version that was replaced or failed takes nothing any more: PSYNC_S1020. Chunks and lookups of definitions that the
+ * stream does not write are refused with PSYNC_S0001, nothing of the batch is stored.
  */
 export interface FlushBatch {
   readonly stream: number;
@@ -107,7 +110,7 @@ export interface StreamCommit {
   readonly progress?: StreamProgress;
   /** Commit time in the source, for lag and latency figures. */
   readonly sourceTimeMs: number | null;
-  /** Managed write checkpoints that this position covers for this stream's source. */
+  /** Managed write checkpoints that this position covers for this stream's source. Ignored while its version is being processed. */
   readonly reachedWriteCheckpoints: readonly ReachedWriteCheckpoint[];
   /** True: workers must hear of it even if no operation is in it (a reached write checkpoint). */
   readonly announce: boolean;
@@ -176,10 +179,14 @@ export interface ReplicationStream {
   readonly lastCommitMs: number | null;
 }
 
-/** The only writer of one source, as long as its epoch is the newest (G6). Every method fails with PSYNC_S1003 once fenced. */
+/**
+ * The only writer of one source, as long as its epoch is the newest (G6). Every method fails with PSYNC_S1003 once fenced. After a flush
+ * whose outcome could not be found out (storage was away too long) it refuses to go on: take the source over again.
+ */
 export interface SourceWriter {
   readonly source: string;
   readonly epoch: number;
+  /** Streams of the active and the processing version, by id. */
   streams(): Promise<ReplicationStream[]>;
   setSlot(stream: number, slot: string): Promise<void>;
   registerTable(identity: TableIdentity): Promise<number>;
@@ -198,7 +205,11 @@ export interface SourceWriter {
   dropRowStates(prefix: string): Promise<void>;
   /**
    * Atomically: `to` takes over writing the definitions that its version keeps from `from`; when this was the last
-   * source the version becomes active, and the version before it stops. Both streams must stand at the same position.
+   * source the version becomes active, and the version before it stops. Both streams must stand at the same position with nothing
+   * unpublished (else PSYNC_S0001). `from` null: nothing is kept of this source, positions are not compared. Not the last source: `to`
+   * feeds the active version from now on, `from` goes on with what only the earlier version uses. While another source has unpublished
+   * operations a version cannot become active: `active` is false, and the commit that ends this activates it (its notice tells).
+   * Repeating a call that was carried out answers the same state.
    */
   switchOver(options: { version: number; from: number | null; to: number }): Promise<{ active: boolean; notice: CommitNotice | null }>;
 }
@@ -230,9 +241,12 @@ export const NOTICE_LIST_LIMIT = 5000;
 export interface BucketReader {
   /** Null while no version is active (S2302). */
   checkpoint(): Promise<Checkpoint | null>;
-  /** Notices with id above `op`, visible ones only, oldest first; 'gap' when some are no longer kept. */
+  /**
+   * Notices with id above `op`, visible ones only, oldest first; 'gap' when some are no longer kept. Kept for 10 minutes at least; removed
+   * by later commits.
+   */
   noticesAfter(op: number, limit: number): Promise<readonly CommitNotice[] | 'gap'>;
-  /** Totals as of `op`, in the order of the buckets. At most 10,000 buckets. */
+  /** Totals as of `op` (or the visible checkpoint, if that is lower), in the order of the buckets. At most 10,000 buckets. */
   totals(buckets: readonly BucketRef[], op: number): Promise<BucketTotals[]>;
   /**
    * Chunks of one bucket that hold operations in (after, upTo], in order, up to about `maxBytes`, at least one when there is
@@ -265,7 +279,10 @@ export interface BucketStorage {
    */
   takeOver(source: string, owner: string): Promise<SourceWriter>;
   figures(): Promise<StorageFigures>;
-  /** Deletes data of definitions that no live version uses, at most `budgetMs` per call; false when nothing is left (O-134). */
+  /**
+   * Deletes data of definitions that neither the active nor the processing version uses, and row states of versions that created none of
+   * those in use; about `budgetMs` per call; false when nothing is left (O-134).
+   */
   clearStopped(budgetMs: number): Promise<boolean>;
   /** Removes everything of this instance (O-7). */
   destroy(): Promise<void>;

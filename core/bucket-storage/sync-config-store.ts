@@ -44,6 +44,9 @@ export interface SyncConfigStore {
    * the active version already has are kept (same id, same buckets); for each source with new definitions a stream
    * is created. A version still processing is stopped. When nothing is new, the version is active at once and uses the active streams.
    * `force`: nothing is kept for these sources (reprocess O-118, lost slot R-103).
+   *
+   * The newest deployment counts: giving the plan of the active version stops one that is processing. The plan of the newest version that
+   * failed answers that version (state errored) and does not try again; `force` does. Definitions of equal kind, source and identity are one.
    */
   deploy(options: {
     content: string;
@@ -60,8 +63,9 @@ export interface SyncConfigStore {
   get(version: number): Promise<DeployedVersion | null>;
   /** Changes whenever anything above may have changed: cheap to poll. */
   revision(): Promise<number>;
+  /** A processing version becomes errored and its streams are abandoned; an active one stays active and shows the error. */
   fail(version: number, error: string): Promise<void>;
-  /** Streams (slots) of versions that ended, whose source side still has to be removed, then forgotten. */
+  /** Streams (slots) of versions that were replaced or failed, whose source side still has to be removed, then forgotten; by id. */
   abandonedStreams(source: string): Promise<ReplicationStream[]>;
   forgetStream(stream: number): Promise<void>;
 }

@@ -7,7 +7,7 @@ export interface WriteCheckpointRequest {
 }
 
 export interface WriteCheckpointStore {
-  /** S-471: the next number of (user, client), strictly greater than all before it; durable when it returns. */
+  /** S-471: the next number of (user, client), strictly greater than all before it, also expired ones; durable when it returns. */
   create(userId: string, clientId: string): Promise<bigint>;
   /** S-478: records `id` if it is greater than what is known; answers the greatest. `created` is false when nothing changed. */
   request(userId: string, clientId: string, id: bigint): Promise<{ id: bigint; created: boolean }>;
@@ -16,7 +16,10 @@ export interface WriteCheckpointStore {
    * them when its committed position has passed it (S-460).
    */
   unresolved(source: string, limit: number): Promise<WriteCheckpointRequest[]>;
-  /** Greatest number that every source has passed as of checkpoint `op`; null when none (S-465…S-467). */
+  /**
+   * Greatest number that every source of the active version has passed as of checkpoint `op`; null when none (S-465…S-467). Some of the
+   * newest numbers per pair are kept, so an old `op` may answer less than was once reported for it.
+   */
   reached(pairs: readonly { userId: string; clientId: string }[], op: number): Promise<(bigint | null)[]>;
   /** Deletes records not touched for `olderThanMs`; bounded work per call (O-61). Answers how many. */
   expire(olderThanMs: number): Promise<number>;

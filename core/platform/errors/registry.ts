@@ -108,6 +108,13 @@ export const ERROR_REGISTRY = {
     reference: 'O-315',
   },
 
+  PSYNC_S1020: {
+    severity: 'info',
+    status: 500,
+    summary: 'A replication stream ended because its sync config version was replaced or failed',
+    remedy: 'Nothing: the streams of the newer version go on.',
+  },
+
   // -- S11: Postgres source ------------------------------------------------------------------------------------------
   PSYNC_S1101: {
     severity: 'fatal',

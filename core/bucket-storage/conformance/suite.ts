@@ -1,0 +1,30 @@
+/** Everything that both implementations of bucket storage have to pass. */
+import { describe } from 'vitest';
+import type { StorageFactory } from './factory.ts';
+import { flushAndRead } from './flush-and-read.ts';
+import { hugeTransaction } from './huge-transaction.ts';
+import { modelBased } from './model-based.ts';
+import { notices } from './notices.ts';
+import { pausedWriter } from './paused-writer.ts';
+import { schema } from './schema.ts';
+import { severalSources } from './several-sources.ts';
+import { stoppedProcess } from './stopped-process.ts';
+import { takeOver } from './take-over.ts';
+import { versions } from './versions.ts';
+import { writeCheckpoints } from './write-checkpoints.ts';
+
+export function bucketStorageConformance(factory: StorageFactory): void {
+  describe(`bucket storage on ${factory.name}`, () => {
+    flushAndRead(factory);
+    notices(factory);
+    severalSources(factory);
+    takeOver(factory);
+    versions(factory);
+    writeCheckpoints(factory);
+    schema(factory);
+    pausedWriter(factory);
+    stoppedProcess(factory);
+    modelBased(factory);
+    hugeTransaction(factory);
+  });
+}
