@@ -2,7 +2,7 @@
 // The first step of `npm start` and `npm test` on a fresh checkout. Runs on Node 18 and later, without dependencies:
 // installs them where they are missing or differ from package-lock.json, then runs the wanted program on Node 24.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,9 @@ const bin = join(root, 'node_modules', '.bin');
 const tasks = {
   dev: ['cli/millrace.mjs', 'dev'],
   test: ['test/run.ts'],
-  install: undefined,
+  // With the name of a program in bench/.
+  bench: [],
+  install: [],
 };
 
 const [task = 'dev', ...rest] = process.argv.slice(2);
@@ -21,7 +23,16 @@ if (!Object.hasOwn(tasks, task)) {
   process.exit(2);
 }
 if (!isInstalled()) install();
-if (tasks[task] !== undefined) run([...tasks[task], ...rest]);
+if (task === 'bench') rest.splice(0, 1, benchmark(rest[0]));
+if (task !== 'install') run([...tasks[task], ...rest]);
+
+function benchmark(name) {
+  const path = `bench/${name}.ts`;
+  if (name !== undefined && existsSync(join(root, path))) return path;
+  const names = readdirSync(join(root, 'bench')).filter((file) => /^[^.]+\.ts$/.test(file) && file !== 'harness.ts');
+  console.error(`Usage: npm run bench -- ${names.map((file) => file.slice(0, -3)).join(' | ')}`);
+  process.exit(2);
+}
 
 /** Whether node_modules holds the versions of the lock file. Times of files say nothing about that after a checkout. */
 function isInstalled() {

@@ -98,6 +98,13 @@ test('passes signals on', async () => {
   expect(await once(child, 'close')).toEqual([9, null]);
 });
 
+test('a benchmark is named, and gets the rest', async () => {
+  await mkdir(join(root, 'bench'));
+  await writeFile(join(root, 'bench/fast.ts'), `console.log('fast', process.argv.slice(2).join(' '));`);
+  expect(await run('bench', 'fast', 'x')).toMatchObject({ code: 0, output: 'fast x\n' });
+  expect(await run('bench', 'slow')).toMatchObject({ code: 2, output: 'Usage: npm run bench -- fast\n' });
+});
+
 test('an unknown task is refused', async () => {
   const { code, output } = await run('toString');
   expect(code).toBe(2);

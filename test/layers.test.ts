@@ -51,6 +51,7 @@ test.each([
 test.each([
   ['itself', 'core/platform/a.ts', `import { x } from './errors/coded-error.ts';`],
   ['errors', 'core/protocol/a.ts', `import { x } from '#core/platform/errors/coded-error.ts';`],
+  ['anything in a fixture', 'core/coordination/a.fixture.ts', `import '#core/bucket-storage/mongodb/a.ts';`],
   ['anything in a conformance suite', 'core/bucket-storage/conformance/a.ts', `import '#test/services/redis.ts';`],
   ['anything in tests', 'core/protocol/a.test.ts', `import { x } from '#core/bucket-storage/contract.ts';`],
   [

@@ -25,7 +25,7 @@ const rules: Rule[] = [
 ];
 
 /** They put the parts together, or look at all of them. */
-const everythingAllowed = ['cli', 'test', 'bench'];
+const everythingAllowed = ['cli', 'test', 'bench', 'demo', '.ci'];
 
 const longestFile = 450;
 
@@ -83,9 +83,9 @@ function isIn(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`);
 }
 
-/** Tests, and the conformance suites that the implementations of a contract share. */
+/** Tests, what stands beside them for their use, and the conformance suites that the implementations of a contract share. */
 function isTest(path: string): boolean {
-  return path.endsWith('.test.ts') || /(^|\/)conformance(\/|\.ts$)/.test(path);
+  return /\.(test|fixture)\.ts$/.test(path) || /(^|\/)conformance(\/|\.ts$)/.test(path);
 }
 
 function hasFreeHand(path: string): boolean {
