@@ -28,7 +28,7 @@ export const BUCKET_LIMIT_LOG_DEFINITIONS = 10;
 /** Longest time between `iat` and `exp`; above: PSYNC_S2104 (O-87). */
 export const MAX_TOKEN_LIFETIME_SECONDS = 86_400;
 /** Difference of clocks that is forgiven when `exp` and `nbf` are checked (O-91). */
-export const TOKEN_CLOCK_TOLERANCE_SECONDS = 60;
+export const TOKEN_CLOCK_TOLERANCE_SECONDS = 30;
 /** Lifetime of development tokens (O-107, O-264). */
 export const DEVELOPMENT_TOKEN_LIFETIME_SECONDS = 43_200;
 /** A longer authorization header is refused unread. */
