@@ -142,11 +142,25 @@ export interface Source {
 
   /** Creates a new cursor (Postgres: slot `name`) and a snapshot at its very start. */
   createCursor(name: string, signal: AbortSignal): Promise<Snapshot>;
-  /** A fresh snapshot not before now: to resume a copy, or to copy a table that appeared (R-97, R-121). */
+  /**
+   * A fresh snapshot not before now: to resume a copy, or to copy a table that appeared (R-97, R-121). Its position is at or after
+   * everything it shows; the stream, begun before, brings the rest up to there.
+   */
   openSnapshot(signal: AbortSignal): Promise<Snapshot>;
-  cursorState(name: string): Promise<OpenResult>;
+  /** With `position`: also whether the stream can go on from there. */
+  cursorState(name: string, position?: Position | null): Promise<OpenResult>;
   /** Streams from `position` (exclusive) until `signal` aborts, or rejects with a coded error. Acknowledges only what `acknowledge` was told. */
-  stream(options: { cursor: string; position: Position; handler: StreamHandler; signal: AbortSignal }): Promise<void>;
+  stream(options: {
+    cursor: string;
+    position: Position;
+    handler: StreamHandler;
+    signal: AbortSignal;
+    /**
+     * Tables as they were registered, so that what happened to them while nobody streamed is recognised (R-122, R-123). Absent: those of
+     * this cursor's snapshot, if this process created it.
+     */
+    known?: readonly ReplicatedTable[];
+  }): Promise<void>;
   /** Stored durably up to here (G5): the source may forget. */
   acknowledge(cursor: string, position: Position): void;
   dropCursor(name: string): Promise<void>;
@@ -159,7 +173,11 @@ export interface Source {
   heartbeat(): Promise<void>;
   status(cursor: string): Promise<SourceStatus>;
   /** Tables wanted by the sync config: others are discarded as early as possible (R-95). May change while streaming. */
-  want(matches: (table: { schema: string; name: string }) => boolean): void;
+  want(
+    matches: (table: { schema: string; name: string }) => boolean,
+    /** Columns of a wanted table that are read; others may come as null. Absent: all. */
+    columns?: (table: SourceTable) => readonly boolean[] | null,
+  ): void;
   close(): Promise<void>;
 }
 

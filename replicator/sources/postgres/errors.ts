@@ -60,6 +60,7 @@ export function sourceError(error: unknown, doing: string): CodedError {
     return make('PSYNC_S1174', `Raise max_replication_slots, or drop slots that are not needed: ${slotsQuery}.`);
   }
   if (state === '53300') return make('PSYNC_S1174', 'Raise max_connections or max_wal_senders, or end other connections.');
+  if (state === '55006' && /slot/i.test(reason)) return make('PSYNC_S1177', 'Normal while another replicator hands over.');
   // Ended by an administrator, or the server is starting, stopping or recovering.
   if (state.startsWith('57P') || state.startsWith('08')) return make('PSYNC_S1170', 'It is tried again.');
   return make('PSYNC_S1120', '');

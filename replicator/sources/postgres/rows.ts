@@ -110,7 +110,7 @@ function firstByte({ start, end }: RowBytes, count: number): number {
   return 0;
 }
 
-/** The row's bytes as one string when all its columns are ASCII, so that offsets are the same; else null. */
+/** The row's bytes as one string when all its columns are ASCII and in order, so that offsets are the same; else null. */
 function wholeText({ bytes, start, end }: RowBytes, count: number): string | null {
   let first = -1;
   let last = -1;
@@ -120,15 +120,17 @@ function wholeText({ bytes, start, end }: RowBytes, count: number): string | nul
     if (to < 0) continue;
     const from = start[index]!;
     if (first === -1) first = from;
+    // Taken from the old row: out of order.
+    if (from < last) return null;
     last = to;
     if (last - first > wholeRowBytes) return null;
     for (let at = from; at < to; at += 1) seen |= bytes[at]!;
   }
-  return first === -1 || seen > 127 ? null : bytes.latin1Slice(first, last);
+  return first === -1 || seen > 127 ? null : bytes.toString('latin1', first, last);
 }
 
 function readInteger(bytes: Buffer, from: number, to: number): bigint {
-  if (to - from > 15) return BigInt(bytes.latin1Slice(from, to));
+  if (to - from > 15) return BigInt(bytes.toString('latin1', from, to));
   let at = from;
   const negative = bytes[at] === 45;
   if (negative) at += 1;
@@ -168,7 +170,7 @@ function fullKey({ bytes, start, end }: RowBytes, count: number): string {
 
 function columnText({ bytes, start, end }: RowBytes, index: number): string | null {
   const to = end[index]!;
-  return to < 0 ? null : bytes.utf8Slice(start[index]!, to);
+  return to < 0 ? null : bytes.toString('utf8', start[index]!, to);
 }
 
 /** Indexes of columns that were left out, or null. */

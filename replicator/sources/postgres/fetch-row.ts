@@ -1,0 +1,28 @@
+import type { SourceRow } from '#core/sync-config/values.ts';
+import { keyTexts, type RowLayout } from './rows.ts';
+import type { SideQueries } from './side-queries.ts';
+import { qualifiedName, quoteIdentifier } from './tables.ts';
+
+/** Values as the server sends them, whatever their type. */
+const asText = { getTypeParser: () => (value: string) => value };
+
+/**
+ * The row as it is now, by its identity; null if it is gone, or for a table identified by all its columns (whose changes are complete).
+ */
+export async function fetchRow(queries: SideQueries, layout: RowLayout, key: string): Promise<SourceRow | null> {
+  const { published, table, decoders, forms } = layout;
+  if (table.identity !== 'key') return null;
+  const columns = published.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+  const conditions = table.identityColumns.map((index, number) => `${quoteIdentifier(table.columns[index]!)} = $${number + 1}`);
+  const values = await queries.using('Reading one row of the source', async (client) => {
+    const { rows } = await client.query<(string | null)[]>({
+      text: `SELECT ${columns} FROM ONLY ${qualifiedName(published)} WHERE ${conditions.join(' AND ')} LIMIT 1`,
+      values: [...keyTexts(table, key)],
+      rowMode: 'array',
+      types: asText as never,
+    });
+    return rows[0] ?? null;
+  });
+  if (values === null) return null;
+  return values.map((text, index) => (text === null || forms[index] === 0 ? null : decoders[index]!.fromText(text)));
+}

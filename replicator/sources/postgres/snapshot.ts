@@ -1,0 +1,206 @@
+import type pg from 'pg';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { CopiedRow, CopyPart, Position, ReplicatedTable, Snapshot } from '../contract.ts';
+import { abortable, connectPrimary, cut, endQuietly } from './connect.ts';
+import type { PostgresConnection } from './config.ts';
+import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
+import { copyRanges, copyStatement, estimatedRows, fileNodeOf } from './copy-ranges.ts';
+import { readCopyLine } from './copy-text.ts';
+import { sourceError } from './errors.ts';
+import type { Layouts } from './layouts.ts';
+import { malformed } from './pgoutput.ts';
+import { findTables, type FoundTable } from './published-tables.ts';
+import { buildRow, createRowBytes, retainedValues, type RowLayout, rowKey } from './rows.ts';
+import type { ServerFacts } from './server.ts';
+import { qualifiedName, quoteLiteral } from './tables.ts';
+
+/** Rows are handed on in batches of about this size. */
+const batchBytes = 1024 * 1024;
+
+export interface SnapshotDependencies {
+  readonly connection: PostgresConnection;
+  readonly facts: ServerFacts;
+  readonly layouts: Layouts;
+  readonly connections: number;
+  isWanted(table: { schema: string; name: string }): boolean;
+  readonly replicatedBytes: (bytes: number) => void;
+}
+
+/** An exported snapshot: valid as long as its exporter is connected and left alone. */
+export interface ExportedSnapshot {
+  readonly id: string;
+  readonly position: Position;
+  readonly exporter: pg.Client;
+}
+
+/** A table of the snapshot with all that copying it needs. */
+interface CopiedTable {
+  readonly found: FoundTable;
+  readonly layout: RowLayout;
+}
+
+/** Lists the wanted tables as of an exported snapshot. Takes over the exporter. */
+export async function openSnapshot(
+  exported: ExportedSnapshot,
+  dependencies: SnapshotDependencies,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const { facts, layouts } = dependencies;
+  const copied = new Map<ReplicatedTable, CopiedTable>();
+  const readers = new Set<pg.Client>();
+  try {
+    const lister = await openReader(exported, dependencies, signal);
+    try {
+      const found = await abortable(lister, signal, () =>
+        findTables(lister, facts, layouts.source, dependencies.isWanted),
+      ).catch((error: unknown) => {
+        throw sourceError(error, 'Listing the tables of the source');
+      });
+      const tables = [];
+      for (const table of found.tables) {
+        const layout = await layouts.of(table.published, layouts.latest(table.published.oid));
+        copied.set(layout.table, { found: table, layout });
+        tables.push({ table: layout.table, rowsEstimated: estimatedRows(table), ranges: copyRanges(table, facts) });
+      }
+      return {
+        position: exported.position,
+        tables,
+        reports: found.reports,
+        copy: (parts, handler, copySignal) => copyParts(parts, handler, copySignal),
+        close,
+      };
+    } finally {
+      endQuietly(lister);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function close(): Promise<void> {
+    endQuietly(exported.exporter);
+    for (const reader of readers) cut(reader);
+  }
+
+  /** Several readers take parts from one list; the first failure ends all of them. */
+  async function copyParts(parts: readonly CopyPart[], handler: CopyHandler, copySignal: AbortSignal): Promise<void> {
+    copySignal.throwIfAborted();
+    const waiting = [...parts];
+    const stop = new AbortController();
+    const both = AbortSignal.any([copySignal, stop.signal]);
+    const read = async (): Promise<void> => {
+      const client = await openReader(exported, dependencies, both);
+      readers.add(client);
+      try {
+        await abortable(client, both, async () => {
+          const channel = createCopyChannel(client);
+          for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+            both.throwIfAborted();
+            await copyPart(channel, part, handler);
+          }
+        });
+      } finally {
+        readers.delete(client);
+        endQuietly(client);
+      }
+    };
+    const count = Math.max(1, Math.min(dependencies.connections, parts.length));
+    const reading = Array.from({ length: parts.length === 0 ? 0 : count }, () =>
+      read().catch((error: unknown) => {
+        stop.abort(error);
+        throw error;
+      }),
+    );
+    const results = await Promise.allSettled(reading);
+    copySignal.throwIfAborted();
+    if (results.some(({ status }) => status === 'rejected')) throw stop.signal.reason;
+  }
+
+  async function copyPart(channel: CopyChannel, part: CopyPart, handler: CopyHandler): Promise<void> {
+    const table = copied.get(part.table);
+    if (table === undefined) throw malformed(`copy of a table that is not of this snapshot`);
+    const name = qualifiedName(part.table);
+    try {
+      await checkFile(channel, table.found, part.range);
+      await copyRows(channel, table, part, handler, dependencies.replicatedBytes);
+    } catch (error) {
+      throw sourceError(error, `Copying table ${name}`);
+    }
+    await handler.done(part);
+  }
+}
+
+type CopyHandler = Parameters<Snapshot['copy']>[1];
+
+async function openReader(
+  exported: ExportedSnapshot,
+  { connection }: SnapshotDependencies,
+  signal: AbortSignal,
+): Promise<pg.Client> {
+  const client = await connectPrimary(connection, { signal });
+  try {
+    await abortable(client, signal, async () => {
+      await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+      await client.query(`SET TRANSACTION SNAPSHOT ${quoteLiteral(exported.id)}`);
+    });
+    return client;
+  } catch (error) {
+    cut(client);
+    signal.throwIfAborted();
+    throw sourceError(error, 'Joining the snapshot of the source');
+  }
+}
+
+/**
+ * A table that was rewritten or truncated after the snapshot looks empty in it. The lock keeps both away from now on; another file
+ * shows that one of them happened before.
+ */
+async function checkFile(channel: CopyChannel, { published }: FoundTable, range: string): Promise<void> {
+  await channel.run(`LOCK TABLE ONLY ${qualifiedName(published)} IN ACCESS SHARE MODE`, { data: () => undefined });
+  let fileNode = '';
+  await channel.run(`COPY (SELECT pg_catalog.pg_relation_filenode(${published.oid}::oid)) TO STDOUT`, {
+    data(bytes, start, end) {
+      fileNode = bytes.toString('latin1', start, end).trim();
+    },
+  });
+  if (fileNode === fileNodeOf(range)) return;
+  throw codedError(
+    'PSYNC_S1120',
+    `Table ${qualifiedName(published)} was rewritten or truncated while it was being copied; it is copied from a new snapshot.`,
+  );
+}
+
+async function copyRows(
+  channel: CopyChannel,
+  { found, layout }: CopiedTable,
+  part: CopyPart,
+  handler: CopyHandler,
+  replicatedBytes: (bytes: number) => void,
+): Promise<void> {
+  const row = createRowBytes();
+  const columns = layout.forms.length;
+  let batch: CopiedRow[] = [];
+  let size = 0;
+  const deliver = (): void | Promise<void> => {
+    if (batch.length === 0) return;
+    const rows = batch;
+    replicatedBytes(size);
+    batch = [];
+    size = 0;
+    return handler.rows(part, rows);
+  };
+  await channel.run(copyStatement(found, part.range), {
+    data(bytes, start, end) {
+      if (readCopyLine(bytes, start, end, row) !== columns) throw malformed('copied row with another number of columns');
+      batch.push({
+        key: rowKey(layout, row),
+        row: buildRow(layout, row),
+        retain: retainedValues(layout, row, false),
+        bytes: end - start,
+      });
+      size += end - start;
+      return size >= batchBytes ? deliver() : undefined;
+    },
+  });
+  await deliver();
+}
