@@ -19,7 +19,7 @@ beforeEach(async () => {
   );
   await writeFile(
     join(root, 'cli/millrace.mjs'),
-    `console.log('up'); process.on('SIGTERM', () => process.exit(9)); setInterval(() => {}, 1000);`,
+    `process.on('SIGTERM', () => process.exit(9)); console.log('up'); setInterval(() => {}, 1000);`,
   );
   await writeFile(
     join(root, 'npm.js'),
