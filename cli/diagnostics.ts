@@ -1,0 +1,86 @@
+/** `POST /api/admin/v1/diagnostics` (O-111…O-114): what storage knows of every version, and what this process' replicator adds. */
+import type { BucketStorage, ReplicationStream } from '#core/bucket-storage/contract.ts';
+import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
+import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
+import type { SyncPlan } from '#core/sync-config/contract.ts';
+import type { SourceReport, StreamReport } from '#replicator/report.ts';
+
+/** A source that has not been heard of for this long counts as not connected, where no replicator of this process knows better. */
+const SILENT_MS = 3 * 60_000;
+
+export interface DiagnosticsOptions {
+  readonly config: ServiceConfig;
+  readonly storage: BucketStorage;
+  /** Reports of this process' replicator; empty in API processes. */
+  readonly reports: () => readonly SourceReport[];
+  readonly now: () => number;
+}
+
+export function createDiagnostics(options: DiagnosticsOptions): (request: { content: boolean }) => Promise<object> {
+  return async ({ content }) => {
+    const versions = await options.storage.configs.live();
+    const active = versions.find((version) => version.state === 'active');
+    const deploying = versions.find((version) => version.state === 'processing');
+    return {
+      connections: options.config.replication.connections.map((connection) => connectionOf(connection, versions, options)),
+      ...(active ? { active_sync_rules: versionOf(active, content, options) } : {}),
+      ...(deploying ? { deploying_sync_rules: versionOf(deploying, content, options) } : {}),
+    };
+  };
+}
+
+function connectionOf(connection: SourceConnection, versions: readonly DeployedVersion[], { reports, now }: DiagnosticsOptions): object {
+  const report = reports().find((item) => item.tag === connection.tag);
+  const heard = Math.max(0, ...versions.flatMap((version) => version.streams.filter((stream) => stream.source === connection.tag).map((stream) => stream.lastCommitMs ?? 0)));
+  const error = report?.leader ? report.error : null;
+  const connected = report?.leader ? error === null : now() - heard < SILENT_MS;
+  return {
+    id: connection.id,
+    ...(connection.type === 'postgresql' ? { postgres_uri: addressOf(connection) } : {}),
+    connected,
+    errors: error === null ? [] : [{ level: 'fatal', message: error.message, code: error.code, ts: new Date(error.atMs).toISOString() }],
+  };
+}
+
+/** Without user and password (O-112). */
+function addressOf(connection: Extract<SourceConnection, { type: 'postgresql' }>): string {
+  const hosts = connection.hosts.map((host) => `${host.hostname}:${host.port}`).join(',');
+  return `postgresql://${hosts}/${connection.database}`;
+}
+
+function versionOf(version: DeployedVersion, content: boolean, options: DiagnosticsOptions): object {
+  const plan = JSON.parse(version.plan) as SyncPlan;
+  return {
+    ...(content ? { content: version.content } : {}),
+    connections: version.streams.map((stream) => streamOf(stream, plan, options)),
+    errors: version.error === null ? [] : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }],
+  };
+}
+
+function streamOf(stream: ReplicationStream, plan: SyncPlan, { config, reports }: DiagnosticsOptions): object {
+  const connection = config.replication.connections.find((item) => item.tag === stream.source);
+  const report: StreamReport | undefined = reports()
+    .flatMap((item) => item.streams)
+    .find((item) => item.stream === stream.id);
+  const heard = stream.lastCommitMs === null ? undefined : new Date(stream.lastCommitMs).toISOString();
+  const reported = new Map((report?.tables ?? []).map((table) => [JSON.stringify([table.schema, table.name]), table]));
+  return {
+    id: connection?.id ?? stream.source,
+    tag: stream.source,
+    slot_name: stream.slot,
+    initial_replication_done: stream.progress !== null && stream.progress.snapshot !== 'copying',
+    ...(stream.position === null ? {} : { last_lsn: stream.position }),
+    ...(heard === undefined ? {} : { last_keepalive_ts: heard, last_checkpoint_ts: heard }),
+    tables: plan.tables
+      .filter((table) => table.source === stream.source)
+      .map((table) => {
+        const found = reported.get(JSON.stringify([table.schema, table.name]));
+        return {
+          schema: table.schema,
+          name: table.wildcard ? `${table.name}%` : table.name,
+          replication_id: found?.identityColumns ?? [],
+          errors: found?.errors ?? [],
+        };
+      }),
+  };
+}
