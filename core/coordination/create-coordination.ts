@@ -1,11 +1,8 @@
+import type { RedisConfig } from '#core/platform/config/service-config.ts';
 import type { Coordination } from './contract.ts';
 import type { CoordinationEnvironment } from './environment.ts';
 import { createInProcessCoordination } from './in-process/in-process-coordination.ts';
-import type { RedisConfig } from './redis/connection.ts';
 import { createRedisCoordination } from './redis/redis-coordination.ts';
-
-/** Prefix of all keys and channels when the configuration names none. */
-export const DEFAULT_KEY_PREFIX = 'millrace:';
 
 /**
  * Coordination between the processes of an instance when there is a Redis, inside this process when there is none (`null`).

@@ -1,10 +1,8 @@
 import type { Clock } from '#core/platform/clock.ts';
+import type { Log } from '#core/platform/log.ts';
 
-/** What coordination tells operators. Any pino logger fits. */
-export interface CoordinationLog {
-  info(fields: Readonly<Record<string, unknown>>, message: string): void;
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
-}
+/** What coordination tells operators. */
+export type CoordinationLog = Pick<Log, 'info' | 'warn'>;
 
 /** Everything coordination takes from outside, so that tests decide about it. */
 export interface CoordinationEnvironment {

@@ -39,7 +39,7 @@ export function createLocalBus(log: CoordinationLog): LocalBus {
     try {
       call(value);
     } catch (error) {
-      log.warn({ code: 'PSYNC_S0001', err: error }, 'A listener of coordination failed');
+      log.warn({ error_code: 'PSYNC_S0001', err: error }, 'A listener of coordination failed');
     }
   };
 

@@ -73,7 +73,7 @@ export function createInProcessJobs(environment: CoordinationEnvironment, limits
   function failed(lane: Lane, job: Job, error: unknown): void {
     job.failures++;
     const givenUp = job.failures >= limits.attempts;
-    const fields = { code: 'PSYNC_S2505', job: lane.name, key: job.key, failures: job.failures, err: error };
+    const fields = { error_code: 'PSYNC_S2505', job: lane.name, key: job.key, failures: job.failures, err: error };
     log.warn(fields, givenUp ? 'A job failed and is given up until it is added again' : 'A job failed');
     if (givenUp) return void lane.jobs.delete(job.key);
     const timer = clock.setTimer(limits.retryMs * 2 ** (job.failures - 1), () => {
@@ -88,7 +88,7 @@ export function createInProcessJobs(environment: CoordinationEnvironment, limits
     lane.workers.delete(worker);
     worker.stop.abort(codedError('PSYNC_S2501', `The worker of "${lane.name}" jobs stops; the job runs again later.`));
     if (worker.running === null || (await within(clock, limits.stopMs, worker.running))) return;
-    log.warn({ code: 'PSYNC_S0111', job: lane.name }, 'The handler of a job did not end in time');
+    log.warn({ error_code: 'PSYNC_S0111', job: lane.name }, 'The handler of a job did not end in time');
   }
 
   return {

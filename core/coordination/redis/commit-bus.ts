@@ -32,7 +32,7 @@ export function createCommitBus(
     const notice = decodeCommit(body);
     if (notice !== null) return local.deliverCommit(notice);
     if (!complained)
-      log.warn({ code: 'PSYNC_S2506', channel }, 'A commit notice cannot be read; storage is polled instead');
+      log.warn({ error_code: 'PSYNC_S2506', channel }, 'A commit notice cannot be read; storage is polled instead');
     complained = true;
     local.deliverReconnected();
   }

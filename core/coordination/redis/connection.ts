@@ -1,13 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { CoordinationEnvironment } from '../environment.ts';
-
-export interface RedisConfig {
-  /** `redis://[user:password@]host[:port][/db]`, or `rediss://` with TLS. */
-  readonly uri: string;
-  /** All keys and channels begin with it; instances that share a Redis differ in it. Ends in `:` by convention. */
-  readonly keyPrefix: string;
-}
 
 /** One connection that comes back by itself, for ever. */
 export interface Connection {
@@ -23,6 +17,8 @@ export interface Connection {
 /** First wait and longest wait before connecting again; hand-over must not wait long for a Redis that is back. */
 const RECONNECT_MS = { first: 25, longest: 500 };
 const CONNECT_TIMEOUT_MS = 3000;
+/** How long a closed connection may take to say goodbye; ioredis keeps the process alive for it even when there is none. */
+const DISCONNECT_TIMEOUT_MS = 200;
 /**
  * A command without any answer for this long: the connection is dead (a cut network sends no reset). Below a third of the
  * usual lease of 3 s, so that a holder can still renew on a new connection.
@@ -40,6 +36,7 @@ function optionsFor(role: ConnectionRole, random: () => number) {
   return {
     connectionName: `millrace:${role}`,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     retryStrategy: (attempt: number) => {
       const bound = Math.min(RECONNECT_MS.first * 2 ** Math.min(attempt - 1, 10), RECONNECT_MS.longest);
       return bound / 2 + (random() * bound) / 2;
@@ -69,7 +66,7 @@ export function connect(config: RedisConfig, role: ConnectionRole, environment: 
     if (outage) return;
     outage = true;
     log.warn(
-      { code: 'PSYNC_S2502', redis: address, connection: role, reason: error.message },
+      { error_code: 'PSYNC_S2502', redis: address, connection: role, reason: error.message },
       'Redis is not reachable',
     );
   });

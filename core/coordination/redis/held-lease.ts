@@ -54,7 +54,7 @@ export function holdLease(
 
   function lose(why: string): void {
     leave({ kind: 'lost' });
-    log.warn({ code: 'PSYNC_S2503', lease: name, reason: why }, 'A lease was lost');
+    log.warn({ error_code: 'PSYNC_S2503', lease: name, reason: why }, 'A lease was lost');
     lost.abort(codedError('PSYNC_S2503', `The lease "${name}" was lost: ${why}. Another process continues.`));
     void giveBack();
   }

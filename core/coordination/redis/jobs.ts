@@ -162,14 +162,14 @@ function startWorker(options: WorkerOptions): () => Promise<void> {
   });
   worker.on('error', (error) => {
     if (connection.isReady())
-      log.warn({ code: 'PSYNC_S2502', job: name, reason: error.message }, 'A job worker failed; it goes on');
+      log.warn({ error_code: 'PSYNC_S2502', job: name, reason: error.message }, 'A job worker failed; it goes on');
   });
   worker.on('lockRenewalFailed', (ids) => {
     for (const id of ids) worker.cancelJob(id, 'The job is no longer ours.');
   });
   worker.on('failed', (job, error) => {
     const failures = job?.attemptsMade ?? limits.attempts;
-    const fields = { code: 'PSYNC_S2505', job: name, id: job?.id, failures, err: error };
+    const fields = { error_code: 'PSYNC_S2505', job: name, id: job?.id, failures, err: error };
     log.warn(
       fields,
       failures >= limits.attempts ? 'A job failed and is given up until it is added again' : 'A job failed',
@@ -181,7 +181,7 @@ function startWorker(options: WorkerOptions): () => Promise<void> {
     const closing = worker.close(!connection.isReady());
     stopping.abort(codedError('PSYNC_S2501', `The worker of "${name}" jobs stops; the job runs again later.`));
     const handled = running === null || (await within(clock, limits.stopMs, running));
-    if (!handled) log.warn({ code: 'PSYNC_S0111', job: name }, 'The handler of a job did not end in time');
+    if (!handled) log.warn({ error_code: 'PSYNC_S0111', job: name }, 'The handler of a job did not end in time');
     if (handled && (await within(clock, DISCONNECT_LIMIT_MS, closing))) return;
     const blocking = worker.getBackend().blockingClient;
     await within(clock, DISCONNECT_LIMIT_MS, (async () => (await blocking)?.disconnect())());

@@ -91,7 +91,7 @@ describe('messages when things break (G10)', () => {
   test('the subscriber is disconnected: it is told, and hears again', async () => {
     const [publisher, subscriber] = [start(), start()];
     const heard = await listen(subscriber);
-    const nudged = vi.fn();
+    const nudged = vi.fn<() => void>();
     subscriber.onNudge('sync-config', nudged);
     await vi.waitFor(() => expect(nudged).toHaveBeenCalledTimes(1));
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { RedisConfig } from '#core/platform/config/service-config.ts';
 import type { Coordination } from '../contract.ts';
 import { type CoordinationEnvironment, DEFAULT_JOB_LIMITS } from '../environment.ts';
 import { createLocalBus } from '../local-bus.ts';
 import { createCommitBus } from './commit-bus.ts';
-import { connect, databaseOf, type RedisConfig } from './connection.ts';
+import { connect, databaseOf } from './connection.ts';
 import { createRedisJobs } from './jobs.ts';
 import { createLeaseStore } from './lease-store.ts';
 import { createRedisLeases } from './leases.ts';

@@ -36,7 +36,10 @@ export function createSubscriptions(connection: Connection, environment: Coordin
     } catch (error) {
       // A broken connection subscribes again when it is back. Anything else is a refusal: then polling has to do.
       if (connection.isReady()) {
-        log.warn({ code: 'PSYNC_S2502', channels, reason: (error as Error).message }, 'Redis refused a subscription');
+        log.warn(
+          { error_code: 'PSYNC_S2502', channels, reason: (error as Error).message },
+          'Redis refused a subscription',
+        );
       }
       return;
     }
