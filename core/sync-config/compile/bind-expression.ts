@@ -1,0 +1,154 @@
+/** Syntax tree -> expression with resolved names, for everything that is no condition on several tables. */
+import { FUNCTION_NAMES, functionDefinition } from '../evaluate/functions.ts';
+import { parsePath } from '../evaluate/json/path.ts';
+import { rootOf } from '../evaluate/json/scan.ts';
+import type { CastType, PlanExpr } from '../plan.ts';
+import { SqlError, type Expr, type Span } from '../sql/ast.ts';
+import type { BoundExpr } from './bound.ts';
+import type { QueryContext } from './context.ts';
+import { bindParameterCall, bindParameterColumn } from './parameters.ts';
+import { findSource, resolveColumn, type Scope } from './scope.ts';
+
+const CAST_TYPES: readonly string[] = ['text', 'numeric', 'integer', 'real', 'blob'];
+const METADATA: Readonly<Record<string, 'schema' | 'name' | 'suffix'>> = {
+  schema: 'schema',
+  table_name: 'name',
+  table_suffix: 'suffix',
+};
+
+/** Throws `SqlError`. Subqueries and CTE names are no values. */
+export function bindExpression(expr: Expr, scope: Scope, context: QueryContext): BoundExpr {
+  const bind = (node: Expr): BoundExpr => bindExpression(node, scope, context);
+  switch (expr.kind) {
+    case 'null':
+      return { kind: 'null' };
+    case 'integer':
+      return { kind: 'integer', value: expr.text };
+    case 'real':
+      return { kind: 'real', value: expr.text };
+    case 'string':
+      return { kind: 'text', value: expr.value };
+    case 'boolean':
+      return { kind: 'integer', value: expr.value ? '1' : '0' };
+    case 'group':
+      return bind(expr.inner);
+    case 'column':
+      return bindParameterColumn(expr, context) ?? resolveColumn(expr.table, expr.name, scope, context);
+    case 'unary':
+      return { kind: 'unary', op: expr.op, operand: bind(expr.operand) };
+    case 'binary':
+      if (expr.op === '->' || expr.op === '->>') checkAccessor(expr.right);
+      return { kind: 'binary', op: expr.op, left: bind(expr.left), right: bind(expr.right) };
+    case 'isNull':
+      return { kind: 'isNull', operand: bind(expr.operand), negated: expr.negated };
+    case 'between':
+      streamsOnly('BETWEEN', expr, context);
+      return { kind: 'between', operand: bind(expr.operand), low: bind(expr.low), high: bind(expr.high), negated: expr.negated };
+    case 'in':
+      return bindMembership(expr, scope, context);
+    case 'case': {
+      streamsOnly('CASE', expr, context);
+      const whens = expr.whens.map(({ when, then }) => ({ when: bind(when), then: bind(then) }));
+      const subject = expr.subject === null ? null : bind(expr.subject);
+      return { kind: 'case', subject, whens, otherwise: expr.otherwise === null ? null : bind(expr.otherwise) };
+    }
+    case 'cast':
+      return { kind: 'cast', operand: bind(expr.operand), to: castType(expr) };
+    case 'call':
+      return bindCall(expr, scope, context);
+    case 'overlaps':
+      throw new SqlError('PSYNC_R2228', '&& is a condition of WHERE, not a value.', expr);
+    case 'list':
+      throw new SqlError('PSYNC_R2228', 'A list of values can only stand after IN.', expr);
+    case 'subquery':
+      throw new SqlError('PSYNC_R2228', 'A subquery can only stand after IN or && in a condition.', expr);
+  }
+}
+
+/** What Sync Rules do not have (S-136…S-139). */
+export function streamsOnly(what: string, span: Span, context: QueryContext): void {
+  if (context.dialect === 'stream') return;
+  throw new SqlError('PSYNC_R2219', `${what} is only supported in streams, not in bucket definitions and events.`, span);
+}
+
+/** The key of -> and ->> is a literal (S-142). */
+function checkAccessor(key: Expr): void {
+  const inner = key.kind === 'unary' && key.op === '-' ? key.operand : key;
+  if (inner.kind === 'string' || inner.kind === 'integer') return;
+  throw new SqlError('PSYNC_R2204', 'The right side of -> and ->> must be a text or integer literal.', key);
+}
+
+function castType(expr: Expr & { kind: 'cast' }): CastType {
+  if (!CAST_TYPES.includes(expr.type.text)) {
+    throw new SqlError('PSYNC_R2204', `Type ${expr.type.written} is not known; use ${CAST_TYPES.join(', ')}.`, expr.type);
+  }
+  return expr.type.text as CastType;
+}
+
+/** `x [NOT] IN` a literal set or a JSON array (S-154, S-173). */
+function bindMembership(expr: Expr & { kind: 'in' }, scope: Scope, context: QueryContext): BoundExpr {
+  const operand = bindExpression(expr.operand, scope, context);
+  const items = literalItems(expr.set);
+  if (items !== null) {
+    return { kind: 'inList', operand, items: items.map((item) => bindExpression(item, scope, context)), negated: expr.negated };
+  }
+  const array = bindExpression(expr.set, scope, context);
+  if (array.kind === 'text' && rootOf(array.value) < 0) {
+    throw new SqlError('PSYNC_R2204', "The text after IN is not a JSON array; write '[\"a\",\"b\"]' or ROW('a','b').", expr.set);
+  }
+  return { kind: 'inArray', operand, array, negated: expr.negated };
+}
+
+/** The items of a list; `('a')` is a list of one unless it is a JSON array. */
+function literalItems(set: Expr): readonly Expr[] | null {
+  if (set.kind === 'list') return set.items;
+  if (set.kind !== 'group') return null;
+  const { inner } = set;
+  if (inner.kind === 'string') return rootOf(inner.value) >= 0 && inner.value.trimStart().startsWith('[') ? null : [inner];
+  return ['integer', 'real', 'boolean', 'null'].includes(inner.kind) ? [inner] : null;
+}
+
+function bindCall(expr: Expr & { kind: 'call' }, scope: Scope, context: QueryContext): BoundExpr {
+  if (expr.schema !== null) {
+    const parameter = bindParameterCall(expr, scope, context);
+    if (parameter !== null) return parameter;
+    const source = findSource(expr.schema, scope);
+    const what = METADATA[expr.name.text];
+    if (source?.kind === 'table' && what !== undefined && expr.args.length === 0) {
+      streamsOnly(`${expr.name.written}()`, expr, context);
+      if (what === 'suffix' && !source.pattern.wildcard) {
+        context.report('warning', 'PSYNC_R2305', `${source.visible} has no wildcard: table_suffix() is always empty.`, expr);
+      }
+      return { kind: 'table', of: source, what };
+    }
+    throw new SqlError('PSYNC_R2203', `There is no function ${expr.schema.written}.${expr.name.written}().`, expr);
+  }
+  const name = expr.name.text;
+  if (name === 'json_each') {
+    throw new SqlError('PSYNC_R2228', 'json_each() stands in FROM; write x IN (SELECT value FROM json_each(…)).', expr);
+  }
+  const args = expr.args.map((arg) => bindExpression(arg, scope, context));
+  checkCall(expr, args as PlanExpr[]);
+  return { kind: 'call', name, args };
+}
+
+function checkCall(expr: Expr & { kind: 'call' }, args: readonly PlanExpr[]): void {
+  const name = expr.name.text;
+  if (name === 'json_extract') {
+    const [, path] = args;
+    if (args.length !== 2) throw new SqlError('PSYNC_R2204', 'Write json_extract(data, path).', expr);
+    if (path?.kind === 'text' && parsePath(path.value) === null) {
+      throw new SqlError('PSYNC_R2204', "The path of json_extract must start with '$.', for example '$.name'.", expr.args[1] ?? expr);
+    }
+    return;
+  }
+  const definition = functionDefinition(name);
+  if (definition === null) {
+    throw new SqlError('PSYNC_R2203', `There is no function ${expr.name.written}(); there are ${FUNCTION_NAMES.join(', ')}.`, expr.name);
+  }
+  if (args.length < definition.minimum || args.length > definition.maximum) {
+    throw new SqlError('PSYNC_R2204', `Write ${definition.usage}.`, expr);
+  }
+  const problem = definition.check?.(args) ?? null;
+  if (problem !== null) throw new SqlError(problem.code, problem.message, expr);
+}

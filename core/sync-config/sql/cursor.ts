@@ -1,0 +1,106 @@
+import { SqlError, type Name, type Span } from './ast.ts';
+import { tokenize, type Locate, type Token } from './lexer.ts';
+
+/** Words that cannot be a bare identifier: they begin or join clauses and expressions. */
+const RESERVED = new Set(
+  `select from where and or not in is null true false case when then else end between as on join inner left right full outer
+  cross natural using group having order limit offset union intersect except distinct window with exists cast like glob regexp
+  match escape collate all any isnull notnull over filter values fetch for`.split(/\s+/),
+);
+
+const MAX_NESTING = 100;
+const MAX_OPERATORS = 1000;
+
+/** Reads tokens one after the other; shared by the parsers of expressions and of selects. */
+export interface Cursor {
+  peek(ahead?: number): Token;
+  next(): Token;
+  /** True when the next token is this keyword (unquoted). */
+  isWord(word: string, ahead?: number): boolean;
+  isSymbol(symbol: string, ahead?: number): boolean;
+  /** Consumes the keyword or symbol if it is next. */
+  acceptWord(word: string): boolean;
+  acceptSymbol(symbol: string): boolean;
+  expectWord(word: string, context: string): Token;
+  expectSymbol(symbol: string, context: string): Token;
+  /** True when the next token can be an identifier. */
+  isName(ahead?: number): boolean;
+  name(context: string): Name;
+  /** From a start offset to the end of the last consumed token. */
+  spanFrom(start: number): Span;
+  fail(context: string): never;
+  /** Runs `parse` one nesting level deeper; bounded. */
+  nested<T>(parse: () => T): T;
+  countOperator(span: Span): void;
+  warn(finding: SqlWarning): void;
+  readonly warnings: readonly SqlWarning[];
+}
+export interface SqlWarning extends Span {
+  readonly code: 'PSYNC_R2106';
+  readonly message: string;
+}
+
+/** Throws `SqlError` when the text has no valid tokens. */
+export function createCursor(sql: string, locate: Locate): Cursor {
+  const tokens = tokenize(sql, locate);
+  const last = tokens.length - 1;
+  const warnings: SqlWarning[] = [];
+  let at = 0;
+  let depth = 0;
+  let operators = 0;
+  const tokenAt = (index: number): Token => tokens[Math.min(index, last)] as Token;
+
+  const cursor: Cursor = {
+    warnings,
+    peek: (ahead = 0) => tokenAt(at + ahead),
+    next: () => tokenAt(at < last ? at++ : last),
+    isWord: (word, ahead = 0) => {
+      const token = tokenAt(at + ahead);
+      return token.kind === 'word' && token.text === word;
+    },
+    isSymbol: (symbol, ahead = 0) => {
+      const token = tokenAt(at + ahead);
+      return token.kind === 'symbol' && token.text === symbol;
+    },
+    acceptWord: (word) => cursor.isWord(word) && (cursor.next(), true),
+    acceptSymbol: (symbol) => cursor.isSymbol(symbol) && (cursor.next(), true),
+    expectWord: (word, context) => (cursor.isWord(word) ? cursor.next() : cursor.fail(`${word.toUpperCase()} ${context}`)),
+    expectSymbol: (symbol, context) => (cursor.isSymbol(symbol) ? cursor.next() : cursor.fail(`"${symbol}" ${context}`)),
+    isName: (ahead = 0) => {
+      const token = tokenAt(at + ahead);
+      return token.kind === 'quoted' || (token.kind === 'word' && !RESERVED.has(token.text));
+    },
+    name: (context) => {
+      if (!cursor.isName()) cursor.fail(context);
+      const token = cursor.next();
+      return { text: token.text, written: token.written, quoted: token.kind === 'quoted', start: token.start, end: token.end };
+    },
+    spanFrom: (start) => ({ start, end: Math.max(start, tokenAt(at - 1 < 0 ? 0 : at - 1).end) }),
+    fail: (context) => {
+      const token = cursor.peek();
+      if (token.kind === 'end') {
+        throw new SqlError('PSYNC_R2103', `The query ends too early: expected ${context}.`, token);
+      }
+      const found = token.written.slice(0, 40);
+      const quote = token.kind === 'word' && RESERVED.has(token.text) ? ` Put ${found} in double quotes if it is a name.` : '';
+      throw new SqlError('PSYNC_R2101', `Found ${found}: expected ${context}.${quote}`, token);
+    },
+    nested: (parse) => {
+      if (++depth > MAX_NESTING) {
+        throw new SqlError('PSYNC_R2105', `The query is nested deeper than ${MAX_NESTING} levels; flatten it.`, cursor.peek());
+      }
+      const result = parse();
+      depth--;
+      return result;
+    },
+    countOperator: (span) => {
+      if (++operators > MAX_OPERATORS) {
+        throw new SqlError('PSYNC_R2105', `The query has more than ${MAX_OPERATORS} operators; split it.`, span);
+      }
+    },
+    warn: (finding) => {
+      warnings.push(finding);
+    },
+  };
+  return cursor;
+}

@@ -1,0 +1,281 @@
+import { SqlError, type BinaryOperator, type CaseWhen, type Expr, type Span } from './ast.ts';
+import type { Cursor } from './cursor.ts';
+import { parseSelectBody } from './parse-select.ts';
+
+/** Binding powers, as in SQLite (open question 9 of S chapter 23); higher binds tighter. */
+const OR = 1;
+const AND = 2;
+const NOT = 3;
+const EQUALITY = 4;
+const COMPARISON = 5;
+const UNARY = 10;
+const POSTFIX = 11;
+const BINARY: Readonly<Record<string, { readonly power: number; readonly op: BinaryOperator }>> = {
+  '=': { power: EQUALITY, op: '=' },
+  '!=': { power: EQUALITY, op: '!=' },
+  '<>': { power: EQUALITY, op: '!=' },
+  '<': { power: COMPARISON, op: '<' },
+  '>': { power: COMPARISON, op: '>' },
+  '<=': { power: COMPARISON, op: '<=' },
+  '>=': { power: COMPARISON, op: '>=' },
+  '&': { power: 6, op: '&' },
+  '|': { power: 6, op: '|' },
+  '<<': { power: 6, op: '<<' },
+  '>>': { power: 6, op: '>>' },
+  '+': { power: 7, op: '+' },
+  '-': { power: 7, op: '-' },
+  '*': { power: 8, op: '*' },
+  '/': { power: 8, op: '/' },
+  '%': { power: 8, op: '%' },
+  '||': { power: 9, op: '||' },
+  '->': { power: 9, op: '->' },
+  '->>': { power: 9, op: '->>' },
+};
+const UNSUPPORTED_OPERATORS = new Set(['like', 'glob', 'regexp', 'match', 'collate', 'escape', 'isnull', 'notnull']);
+const PREFIX_OPERATORS = new Set(['-', '+', '~']);
+
+/** One expression or condition. Throws `SqlError` at the first thing that is not understood. */
+export function parseExpression(cursor: Cursor, minimum = 0): Expr {
+  return cursor.nested(() => {
+    let left = parsePrefix(cursor);
+    for (;;) {
+      const longer = parseInfix(cursor, left, minimum);
+      if (longer === null) return left;
+      cursor.countOperator(longer);
+      left = longer;
+    }
+  });
+}
+
+function parseInfix(cursor: Cursor, left: Expr, minimum: number): Expr | null {
+  const token = cursor.peek();
+  const over = (): Span => ({ start: left.start, end: cursor.spanFrom(left.start).end });
+  if (token.kind === 'symbol') {
+    if (token.text === '::' && POSTFIX > minimum) {
+      cursor.next();
+      const type = cursor.name('the name of a type after ::');
+      return { kind: 'cast', operand: left, type, ...over() };
+    }
+    if (token.text === '&&' && EQUALITY > minimum) {
+      cursor.next();
+      const right = parseExpression(cursor, EQUALITY);
+      return { kind: 'overlaps', left, right, ...over() };
+    }
+    if (token.text === '==') throw new SqlError('PSYNC_R2205', 'Operator == is not supported; write =.', token);
+    const binary = BINARY[token.text];
+    if (binary === undefined || binary.power <= minimum) return null;
+    cursor.next();
+    const right = parseExpression(cursor, binary.power);
+    warnPrecedence(cursor, binary.power, right, token);
+    return { kind: 'binary', op: binary.op, left, right, opSpan: token, ...over() };
+  }
+  if (token.kind !== 'word') return null;
+  if (token.text === 'or' || token.text === 'and') {
+    const power = token.text === 'or' ? OR : AND;
+    if (power <= minimum) return null;
+    cursor.next();
+    const right = parseExpression(cursor, power);
+    return { kind: 'binary', op: token.text, left, right, opSpan: token, ...over() };
+  }
+  if (UNSUPPORTED_OPERATORS.has(token.text)) {
+    const instead = token.text === 'isnull' ? '; write IS NULL' : token.text === 'notnull' ? '; write IS NOT NULL' : '';
+    throw new SqlError('PSYNC_R2205', `Operator ${token.text.toUpperCase()} is not supported${instead}.`, token);
+  }
+  return EQUALITY > minimum ? parseTest(cursor, left) : null;
+}
+
+/** `IS [NOT] NULL`, `[NOT] IN`, `[NOT] BETWEEN`. */
+function parseTest(cursor: Cursor, operand: Expr): Expr | null {
+  const start = operand.start;
+  if (cursor.acceptWord('is')) {
+    const negated = cursor.acceptWord('not');
+    if (!cursor.isWord('null')) {
+      throw new SqlError('PSYNC_R2205', 'Only IS NULL and IS NOT NULL are supported; compare other values with =.', cursor.peek());
+    }
+    cursor.next();
+    return { kind: 'isNull', operand, negated, ...cursor.spanFrom(start) };
+  }
+  const negated = cursor.isWord('not') && ['in', 'between', 'like', 'glob', 'regexp', 'match'].includes(cursor.peek(1).text);
+  if (negated) cursor.next();
+  if (cursor.acceptWord('in')) {
+    const set = parseExpression(cursor, EQUALITY);
+    return { kind: 'in', operand, set, negated, ...cursor.spanFrom(start) };
+  }
+  if (cursor.acceptWord('between')) {
+    const low = parseExpression(cursor, EQUALITY);
+    cursor.expectWord('and', 'between the limits of BETWEEN');
+    const high = parseExpression(cursor, EQUALITY);
+    return { kind: 'between', operand, low, high, negated, ...cursor.spanFrom(start) };
+  }
+  if (negated) {
+    const token = cursor.peek();
+    throw new SqlError('PSYNC_R2205', `Operator ${token.text.toUpperCase()} is not supported.`, token);
+  }
+  return null;
+}
+
+/** Read left to right with equal precedence, `a + b * c` would be something else: say so (open question 9). */
+function warnPrecedence(cursor: Cursor, power: number, right: Expr, operator: Span): void {
+  if (power <= COMPARISON || right.kind !== 'binary') return;
+  cursor.warn({
+    code: 'PSYNC_R2106',
+    message: `The operator ${right.op} binds tighter here, as in SQLite; add parentheses to make that visible.`,
+    start: operator.start,
+    end: operator.end,
+  });
+}
+
+function parsePrefix(cursor: Cursor): Expr {
+  const token = cursor.peek();
+  if (token.kind === 'symbol') {
+    if (token.text === '(') return parseParenthesis(cursor);
+    if (PREFIX_OPERATORS.has(token.text)) {
+      cursor.next();
+      cursor.countOperator(token);
+      const operand = parseExpression(cursor, UNARY);
+      return { kind: 'unary', op: token.text as '-' | '+' | '~', operand, ...cursor.spanFrom(token.start) };
+    }
+    return cursor.fail('an expression');
+  }
+  switch (token.kind) {
+    case 'string':
+      cursor.next();
+      return { kind: 'string', value: token.text, start: token.start, end: token.end };
+    case 'integer':
+    case 'real':
+      cursor.next();
+      return { kind: token.kind, text: token.text, start: token.start, end: token.end };
+    case 'word':
+      return parseWord(cursor);
+    case 'quoted':
+      return parseNamed(cursor);
+    default:
+      return cursor.fail('an expression');
+  }
+}
+
+function parseWord(cursor: Cursor): Expr {
+  const token = cursor.peek();
+  const { start, end } = token;
+  switch (token.text) {
+    case 'null':
+      cursor.next();
+      return { kind: 'null', start, end };
+    case 'true':
+    case 'false':
+      cursor.next();
+      return { kind: 'boolean', value: token.text === 'true', start, end };
+    case 'not': {
+      cursor.next();
+      cursor.countOperator(token);
+      const operand = parseExpression(cursor, NOT);
+      return { kind: 'unary', op: 'not', operand, ...cursor.spanFrom(start) };
+    }
+    case 'case':
+      return parseCase(cursor);
+    case 'cast':
+      if (cursor.isSymbol('(', 1)) return parseCast(cursor);
+      break;
+    case 'array':
+      if (cursor.isSymbol('[', 1)) return parseList(cursor, '[', ']');
+      break;
+    case 'row':
+      if (cursor.isSymbol('(', 1)) return parseList(cursor, '(', ')');
+      break;
+    case 'exists':
+      throw new SqlError('PSYNC_R2205', 'EXISTS is not supported; write column IN (SELECT …).', token);
+  }
+  return parseNamed(cursor);
+}
+
+function parseList(cursor: Cursor, open: string, close: string): Expr {
+  const { start } = cursor.next();
+  cursor.expectSymbol(open, 'before the values');
+  const items: Expr[] = [];
+  while (!cursor.isSymbol(close)) {
+    if (items.length > 0) cursor.expectSymbol(',', 'between values');
+    items.push(parseExpression(cursor));
+  }
+  cursor.next();
+  return { kind: 'list', items, ...cursor.spanFrom(start) };
+}
+
+function parseParenthesis(cursor: Cursor): Expr {
+  const { start } = cursor.next();
+  if (cursor.isWord('select') || cursor.isWord('with')) {
+    const select = cursor.nested(() => parseSelectBody(cursor));
+    cursor.expectSymbol(')', 'after the subquery');
+    return { kind: 'subquery', select, ...cursor.spanFrom(start) };
+  }
+  const inner = parseExpression(cursor);
+  if (!cursor.isSymbol(',')) {
+    cursor.expectSymbol(')', 'after the expression');
+    return { kind: 'group', inner, ...cursor.spanFrom(start) };
+  }
+  const items = [inner];
+  while (cursor.acceptSymbol(',')) items.push(parseExpression(cursor));
+  cursor.expectSymbol(')', 'after the values');
+  return { kind: 'list', items, ...cursor.spanFrom(start) };
+}
+
+function parseCase(cursor: Cursor): Expr {
+  const { start } = cursor.next();
+  const subject = cursor.isWord('when') ? null : parseExpression(cursor);
+  const whens: CaseWhen[] = [];
+  while (cursor.acceptWord('when')) {
+    const when = parseExpression(cursor);
+    cursor.expectWord('then', 'after the condition of WHEN');
+    whens.push({ when, then: parseExpression(cursor) });
+  }
+  if (whens.length === 0) cursor.fail('WHEN');
+  const otherwise = cursor.acceptWord('else') ? parseExpression(cursor) : null;
+  cursor.expectWord('end', 'at the end of CASE');
+  return { kind: 'case', subject, whens, otherwise, ...cursor.spanFrom(start) };
+}
+
+function parseCast(cursor: Cursor): Expr {
+  const { start } = cursor.next();
+  cursor.next();
+  const operand = parseExpression(cursor);
+  cursor.expectWord('as', 'and a type in CAST');
+  const type = cursor.name('the name of a type');
+  cursor.expectSymbol(')', 'after the type of CAST');
+  return { kind: 'cast', operand, type, ...cursor.spanFrom(start) };
+}
+
+/** A column or a function call, with its qualifier. */
+function parseNamed(cursor: Cursor): Expr {
+  const first = cursor.name('an expression');
+  if (cursor.acceptSymbol('.')) {
+    if (cursor.isSymbol('*')) cursor.fail('a column; * is only possible as an item of SELECT');
+    const second = cursor.name('a column or function after the dot');
+    if (cursor.isSymbol('(')) return parseCall(cursor, first, second);
+    return { kind: 'column', table: first, name: second, start: first.start, end: second.end };
+  }
+  if (cursor.isSymbol('(')) return parseCall(cursor, null, first);
+  return { kind: 'column', table: null, name: first, start: first.start, end: first.end };
+}
+
+type FunctionName = Extract<Expr, { kind: 'call' }>['name'];
+function parseCall(cursor: Cursor, schema: FunctionName | null, name: FunctionName): Expr {
+  const args = parseArguments(cursor);
+  if (cursor.isWord('over') || cursor.isWord('filter')) {
+    throw new SqlError('PSYNC_R2201', 'Window functions are not supported: expressions see one row only.', cursor.peek());
+  }
+  return { kind: 'call', schema, name, args, ...cursor.spanFrom((schema ?? name).start) };
+}
+
+/** `( [expr {, expr}] )`. */
+export function parseArguments(cursor: Cursor): Expr[] {
+  cursor.expectSymbol('(', 'before the arguments');
+  const args: Expr[] = [];
+  if (cursor.isSymbol('*') || cursor.isWord('distinct')) {
+    throw new SqlError('PSYNC_R2201', 'Aggregate functions are not supported: expressions see one row only.', cursor.peek());
+  }
+  while (!cursor.isSymbol(')')) {
+    if (args.length > 0) cursor.expectSymbol(',', 'between arguments');
+    args.push(parseExpression(cursor));
+  }
+  cursor.next();
+  return args;
+}
