@@ -1,3 +1,5 @@
+import type { SyncConfigCode } from '../codes.ts';
+
 /** Syntax tree of the SQL dialect (S chapter 5). Offsets count UTF-16 units in the YAML text. */
 export interface Span {
   readonly start: number;
@@ -62,15 +64,15 @@ export interface Select extends Span {
 
 /** A finding that ends the reading of one query, or of one part of it. */
 export class SqlError extends Error {
-  readonly code: SqlErrorCode;
+  readonly code: SyncConfigCode;
   readonly start: number;
   readonly end: number;
 
-  constructor(code: SqlErrorCode, message: string, span: Span) {
+  constructor(code: SyncConfigCode, message: string, span: Span) {
     super(message);
     this.code = code;
     this.start = span.start;
     this.end = span.end;
   }
 }
-export type SqlErrorCode = import('../codes.ts').SyncConfigCode;
+
