@@ -60,11 +60,11 @@ function writeKey(target: Buffer, at: number, index: number): number {
     target[at] = 48 + index;
     return at + 1;
   }
-  return at + target.latin1Write(String(index), at);
+  return at + target.write(String(index), at, 'latin1');
 }
 
 function writeString(target: Buffer, at: number, text: string): number {
-  const length = target.utf8Write(text, at + 4);
+  const length = target.write(text, at + 4, 'utf8');
   target.writeInt32LE(length + 1, at);
   target[at + 4 + length] = 0;
   return at + 5 + length;
@@ -99,7 +99,7 @@ export function writeOperation(
   end = writeBytes(target, end, OP_ID);
   const id = String(opId);
   target.writeInt32LE(id.length + 1, end);
-  end += 4 + target.latin1Write(id, end + 4);
+  end += 4 + target.write(id, end + 4, 'latin1');
   target[end++] = 0;
   end = writeBytes(target, end, OPS[op]);
   end = writeBytes(target, end, OBJECT_TYPE);
@@ -182,7 +182,7 @@ export function* operationSpans(bytes: Buffer): Generator<OperationSpan> {
     const idLength = end > bytes.length || end < document + 16 ? 0 : bytes.readInt32LE(document + 4 + OP_ID.length);
     if (idLength < 2 || idLength > 20) throw malformed();
     const idStart = document + 8 + OP_ID.length;
-    const opId = Number(bytes.latin1Slice(idStart, idStart + idLength - 1));
+    const opId = Number(bytes.toString('latin1', idStart, idStart + idLength - 1));
     yield { element, document, end, opId };
     element = end;
   }
@@ -232,11 +232,11 @@ function decodeDocument(bytes: Buffer, span: OperationSpan): Operation {
   while (at < span.end - 1) {
     const type = bytes[at];
     const keyEnd = bytes.indexOf(0, at + 1);
-    const key = bytes.latin1Slice(at + 1, keyEnd);
+    const key = bytes.toString('latin1', at + 1, keyEnd);
     at = keyEnd + 1;
     if (type === STRING) {
       const length = bytes.readInt32LE(at);
-      fields[key] = bytes.utf8Slice(at + 4, at + 3 + length);
+      fields[key] = bytes.toString('utf8', at + 4, at + 3 + length);
       at += 4 + length;
     } else if (type === DOUBLE) {
       fields[key] = bytes.readDoubleLE(at);

@@ -1,0 +1,89 @@
+/** Reached write checkpoints of the clients that are connected to this worker (S chapter 13), and who waits for them. */
+import type { ReachedWriteCheckpoint } from '#core/bucket-storage/contract.ts';
+import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
+import { createBatchReader } from './batch-reader.ts';
+import type { Follower } from './follower.ts';
+
+/** One (user, client). `value` is right from op `since` to the feed's present one; undefined: not read yet. */
+export interface WriteCheckpointEntry {
+  readonly userId: string;
+  readonly clientId: string;
+  value: bigint | null | undefined;
+  since: number;
+  /** Two sessions of one client may overlap (S-614). */
+  readonly followers: Set<Follower>;
+}
+
+export interface WriteCheckpointIndex {
+  follow(userId: string, clientId: string, follower: Follower): WriteCheckpointEntry;
+  unfollow(entry: WriteCheckpointEntry, follower: Follower): void;
+  /** Afterwards `value` is known, unless a reset came in between: check again. */
+  load(entry: WriteCheckpointEntry): Promise<void>;
+  apply(reached: readonly ReachedWriteCheckpoint[], op: number, changed: (follower: Follower) => void): void;
+  /** Reads all connected clients as of `op`; the returned function enters it. */
+  prepareReset(op: number): Promise<(changed: (follower: Follower) => void) => void>;
+}
+
+const PAIRS_PER_READ = 1000;
+
+export function createWriteCheckpointIndex(store: Pick<WriteCheckpointStore, 'reached'>, currentOp: () => number): WriteCheckpointIndex {
+  const entries = new Map<string, WriteCheckpointEntry>();
+  const reader = createBatchReader<WriteCheckpointEntry, bigint | null>(
+    (pairs, op) =>
+      store.reached(
+        pairs.map(({ userId, clientId }) => ({ userId, clientId })),
+        op,
+      ),
+    PAIRS_PER_READ,
+  );
+  let epoch = 0;
+
+  // User ids may contain anything; the length keeps (a, bc) and (ab, c) apart.
+  const nameOf = (userId: string, clientId: string): string => `${userId.length}:${userId}${clientId}`;
+
+  const enter = (entry: WriteCheckpointEntry, value: bigint | null, op: number): boolean => {
+    if (entry.value !== undefined && entry.value !== null && (value === null || value <= entry.value)) return false;
+    const isNew = entry.value !== value;
+    entry.value = value;
+    entry.since = op;
+    return isNew;
+  };
+
+  return {
+    follow(userId, clientId, follower) {
+      const name = nameOf(userId, clientId);
+      let entry = entries.get(name);
+      if (entry === undefined) entries.set(name, (entry = { userId, clientId, value: undefined, since: 0, followers: new Set() }));
+      entry.followers.add(follower);
+      return entry;
+    },
+    unfollow(entry, follower) {
+      entry.followers.delete(follower);
+      if (entry.followers.size === 0) entries.delete(nameOf(entry.userId, entry.clientId));
+    },
+    async load(entry) {
+      const readIn = epoch;
+      const op = currentOp();
+      const value = await reader.read(entry, op);
+      if (epoch === readIn && entry.value === undefined) enter(entry, value, op);
+    },
+    apply(reached, op, changed) {
+      for (const { userId, clientId, checkpoint } of reached) {
+        const entry = entries.get(nameOf(userId, clientId));
+        if (entry === undefined || !enter(entry, checkpoint, op)) continue;
+        for (const follower of entry.followers) changed(follower);
+      }
+    },
+    async prepareReset(op) {
+      const all = [...entries.values()];
+      const values = await reader.readMany(all, op);
+      return (changed) => {
+        epoch++;
+        for (const [index, entry] of all.entries()) {
+          if (!enter(entry, values[index]!, op)) continue;
+          for (const follower of entry.followers) changed(follower);
+        }
+      };
+    },
+  };
+}

@@ -1,0 +1,63 @@
+/** `POST /sync/stream`: the sync session over HTTP (S-507). */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { TokenVerifier, VerifiedToken } from '#core/platform/auth/token-verifier.ts';
+import type { Clock } from '#core/platform/clock.ts';
+import type { Sessions } from '../session/sessions.ts';
+import { negotiateCompression, negotiateEncoding } from './negotiate.ts';
+import { createStreamSink } from './stream-sink.ts';
+import { parseSyncRequest } from './sync-request.ts';
+
+export interface StreamRouteOptions {
+  readonly sessions: Sessions;
+  readonly tokenVerifier: TokenVerifier;
+  readonly clock: Clock;
+  readonly onSent: (bytes: number) => void;
+}
+
+export function addStreamRoute(server: FastifyInstance, { sessions, tokenVerifier, clock, onSent }: StreamRouteOptions): void {
+  /** Found before the body is read: who may not connect does not make us read megabytes. */
+  const tokens = new WeakMap<FastifyRequest, VerifiedToken>();
+
+  server.post(
+    '/sync/stream',
+    {
+      async onRequest(request) {
+        sessions.assertRoom();
+        tokens.set(request, await tokenVerifier.verify(request.headers.authorization));
+      },
+    },
+    (request, reply) => {
+      const token = tokens.get(request)!;
+      const body = parseSyncRequest(request.body);
+      // Not needed any more, but the framework would keep it as long as the stream lasts.
+      request.body = undefined;
+      sessions.assertRoom();
+      const { headers } = request;
+      const encoding = negotiateEncoding(headers.accept, body.rawData);
+      const compression = negotiateCompression(header(headers['accept-encoding']));
+      reply.hijack();
+      const sink = createStreamSink({ response: reply.raw, encoding, compression, clock, onSent });
+      const session = sessions.start(
+        {
+          userId: token.userId,
+          claims: token.claims,
+          expiresAtMs: token.expiresAtMs,
+          connectionParameters: body.connectionParameters,
+          includeDefaults: body.includeDefaults,
+          subscriptions: body.subscriptions,
+          clientId: body.clientId,
+          appMetadata: body.appMetadata,
+          userAgent: header(headers['x-user-agent']) ?? headers['user-agent'],
+          requestId: request.id,
+        },
+        body.positions,
+        sink,
+      );
+      sink.listen(session);
+    },
+  );
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}

@@ -1,0 +1,255 @@
+/**
+ * A sync stream as the body of an HTTP response. Writes go to the socket with the chunk framing made here: one buffer, shared by all clients
+ * that get the same lines, and one system call a burst.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Clock } from '#core/platform/clock.ts';
+import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
+import type { LineSink } from '../session/contract.ts';
+import { bodyStart, compressLine, createBodySum } from './compression.ts';
+import { sendError } from './errors.ts';
+import type { Compression } from './negotiate.ts';
+
+export interface StreamSinkOptions {
+  readonly response: ServerResponse;
+  readonly encoding: LineEncoding;
+  readonly compression: Compression;
+  readonly clock: Clock;
+  /** Wire bytes, as they are given to the socket (O-174). */
+  readonly onSent: (bytes: number) => void;
+}
+
+export interface StreamSink extends LineSink {
+  /** Who hears of the connection; set once, before the first line. */
+  listen(listener: { drained(): void; closed(): void }): void;
+}
+
+/** With this much waiting for the client, nothing is added (G9). */
+const HIGH_WATER_BYTES = 256 * 1024;
+/** Bursts up to this are one buffer; larger ones are not worth copying. */
+const JOIN_BYTES = 32 * 1024;
+const END_TIMEOUT_MS = 30_000;
+/** Progress of a slow client is seen in steps of this. */
+const SLICE_BYTES = 256 * 1024;
+
+export function createStreamSink(options: StreamSinkOptions): StreamSink {
+  const { response, encoding, compression, clock } = options;
+  const socket = response.socket as Socket;
+  const sum = createBodySum(compression);
+  let listener: { drained(): void; closed(): void } | null = null;
+  let started = false;
+  let finished = false;
+  let chunked = true;
+  let sentBytes = 0;
+  let awaitsDrain = false;
+  /** Bursts that are being compressed; later ones queue up behind. */
+  let compressing: Promise<void> | null = null;
+  let compressingBytes = 0;
+  let deliveredBytes = -1;
+  let deliveredAt = 0;
+
+  const isWritable = (): boolean => !finished && socket.writableLength + compressingBytes < HIGH_WATER_BYTES;
+
+  const noteDrain = (): void => {
+    if (awaitsDrain || isWritable()) return;
+    awaitsDrain = true;
+    if (compressingBytes === 0) socket.once('drain', drained);
+  };
+  const drained = (): void => {
+    awaitsDrain = false;
+    if (!finished) listener?.drained();
+  };
+
+  const start = (): void => {
+    started = true;
+    response.writeHead(200, {
+      'content-type': encoding.contentType,
+      ...(compression === 'identity' ? {} : { 'content-encoding': compression }),
+      ...STREAM_HEADERS,
+    });
+    socket.cork();
+    response.flushHeaders();
+    chunked = response.chunkedEncoding;
+    const first = bodyStart(compression);
+    if (first !== null) write([first], first.length);
+    process.nextTick(() => socket.uncork());
+  };
+
+  const write = (buffers: readonly Buffer[], bytes: number): void => {
+    if (finished || socket.destroyed) return;
+    if (bytes <= JOIN_BYTES) {
+      const framed = join(buffers, bytes, chunked);
+      count(framed.length);
+      socket.write(framed);
+      return;
+    }
+    for (const buffer of buffers) {
+      for (let at = 0; at < buffer.length; at += SLICE_BYTES) writeSlice(buffer.length <= SLICE_BYTES ? buffer : buffer.subarray(at, at + SLICE_BYTES));
+    }
+  };
+
+  const writeSlice = (slice: Buffer): void => {
+    if (!chunked) {
+      count(slice.length);
+      socket.write(slice);
+      return;
+    }
+    const size = `${slice.length.toString(16)}\r\n`;
+    count(size.length + slice.length + 2);
+    socket.cork();
+    socket.write(size, 'latin1');
+    socket.write(slice);
+    socket.write('\r\n', 'latin1');
+    socket.uncork();
+  };
+
+  const count = (bytes: number): void => {
+    sentBytes += bytes;
+    options.onSent(bytes);
+  };
+
+  const writeLines = (lines: readonly EncodedLine[]): void => {
+    const burst = burstOf(lines);
+    write(burst.buffers, burst.bytes);
+  };
+
+  const writeCompressed = (lines: readonly EncodedLine[], kind: 'gzip' | 'zstd'): void => {
+    const pieces = lines.map((line) => {
+      sum.add(line);
+      return compressLine(line, kind);
+    });
+    if (compressing === null && pieces.every((piece) => Buffer.isBuffer(piece))) {
+      const buffers = pieces as Buffer[];
+      return write(
+        buffers,
+        buffers.reduce((total, buffer) => total + buffer.length, 0),
+      );
+    }
+    const bytes = lines.reduce((total, line) => total + line.bytes, 0);
+    compressingBytes += bytes;
+    const turn = Promise.all([Promise.all(pieces), compressing]).then(
+      ([buffers]) => {
+        compressingBytes -= bytes;
+        if (compressing === turn) compressing = null;
+        write(
+          buffers,
+          buffers.reduce((total, buffer) => total + buffer.length, 0),
+        );
+        if (awaitsDrain && compressingBytes === 0) afterCompressing();
+      },
+      () => void socket.destroy(),
+    );
+    compressing = turn;
+  };
+
+  const afterCompressing = (): void => {
+    if (isWritable()) drained();
+    else socket.once('drain', drained);
+  };
+
+  const finish = (): void => {
+    const last = sum.end();
+    if (last !== null) write([last], last.length);
+    finished = true;
+    response.end();
+    // Nobody watches a client that does not take the rest.
+    socket.setTimeout(END_TIMEOUT_MS, () => socket.destroy());
+  };
+
+  response.once('close', () => {
+    finished = true;
+    listener?.closed();
+    listener = null;
+  });
+
+  return {
+    encoding,
+    listen(to) {
+      listener = to;
+    },
+    send(lines) {
+      if (finished) return;
+      if (!started) start();
+      if (compression === 'identity') writeLines(lines);
+      else writeCompressed(lines, compression);
+      noteDrain();
+    },
+    get writable() {
+      return isWritable();
+    },
+    get sentBytes() {
+      return sentBytes;
+    },
+    get stalledSince() {
+      if (socket.writableLength === 0) return null;
+      const delivered = socket.bytesWritten - socket.writableLength;
+      if (delivered !== deliveredBytes) {
+        deliveredBytes = delivered;
+        deliveredAt = clock.monotonic();
+      }
+      return deliveredAt;
+    },
+    fail(error) {
+      if (finished) return;
+      finished = true;
+      sendError(response, error);
+    },
+    end() {
+      listener = null;
+      if (finished || !started) return;
+      if (compressing === null) finish();
+      else void compressing.then(finish);
+    },
+    abort() {
+      listener = null;
+      finished = true;
+      socket.destroy();
+    },
+  };
+}
+
+/** S-522; and proxies must not hold lines back (S-515). */
+const STREAM_HEADERS = {
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': 'Content-Type',
+};
+
+interface Burst {
+  readonly lines: readonly EncodedLine[];
+  readonly buffers: readonly Buffer[];
+  readonly bytes: number;
+}
+let lastBurst: Burst | null = null;
+
+/** The same burst object while one session after the other sends the same lines. */
+function burstOf(lines: readonly EncodedLine[]): Burst {
+  if (lastBurst !== null && lastBurst.lines.length === lines.length && lines.every((line, index) => line === lastBurst!.lines[index])) {
+    return lastBurst;
+  }
+  const buffers: Buffer[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    buffers.push(...line.parts);
+    bytes += line.bytes;
+  }
+  const burst = { lines, buffers, bytes };
+  if (bytes <= JOIN_BYTES) lastBurst = burst;
+  return burst;
+}
+
+let lastJoin: { readonly buffers: readonly Buffer[]; readonly chunked: boolean; readonly framed: Buffer } | null = null;
+
+/** One buffer with the framing of a chunk (RFC 9112, 7.1). */
+function join(buffers: readonly Buffer[], bytes: number, chunked: boolean): Buffer {
+  if (lastJoin !== null && lastJoin.buffers === buffers && lastJoin.chunked === chunked) return lastJoin.framed;
+  const head = chunked ? `${bytes.toString(16)}\r\n` : '';
+  const framed = Buffer.allocUnsafe(head.length + bytes + (chunked ? 2 : 0));
+  let at = framed.write(head, 'latin1');
+  for (const buffer of buffers) at += buffer.copy(framed, at);
+  if (chunked) framed.write('\r\n', at, 'latin1');
+  lastJoin = { buffers, chunked, framed };
+  return framed;
+}

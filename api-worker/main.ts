@@ -1,0 +1,145 @@
+/** Composes an API worker from its parts. */
+import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { BucketStorage } from '#core/bucket-storage/contract.ts';
+import type { Coordination } from '#core/coordination/contract.ts';
+import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
+import type { Clock } from '#core/platform/clock.ts';
+import type { ApiConfig } from '#core/platform/config/service-config.ts';
+import { isCodedError } from '#core/platform/errors/coded-error.ts';
+import type { Log } from '#core/platform/log.ts';
+import type { CreateSessionResolver } from '#core/sync-config/contract.ts';
+import { createChunkPages } from './chunks/pages.ts';
+import { createFeed } from './feed/feed.ts';
+import { addProbeRoutes } from './http/probe-routes.ts';
+import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
+import { addStreamRoute } from './http/stream-route.ts';
+import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
+import { createWorkerMetrics } from './metrics.ts';
+import { createSharedLines } from './session/shared-lines.ts';
+import { createSessions, type Sessions } from './session/sessions.ts';
+import { createTimerWheel } from './session/timer-wheel.ts';
+
+export interface ApiWorkerOptions {
+  readonly storage: BucketStorage;
+  readonly coordination: Coordination;
+  readonly config: {
+    readonly api: Pick<ApiConfig, 'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults' | 'tokens'>;
+    readonly port: number;
+    /** Address to listen on; default all. */
+    readonly host?: string;
+    /** Serves `/probes/*`. */
+    readonly probes: boolean;
+  };
+  readonly tokenVerifier: TokenVerifier;
+  readonly createResolver: CreateSessionResolver;
+  readonly log: Log;
+  readonly metrics: Registry;
+  readonly clock: Clock;
+  readonly random?: () => number;
+  /** Aborts: everything is cut at once. For an orderly end call `drain` first. */
+  readonly signal: AbortSignal;
+  readonly extraRoutes?: (server: FastifyInstance) => void;
+}
+
+export interface ApiWorker {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly sessions: Sessions;
+  connections(): number;
+  /** Refuses new sessions with PSYNC_S2003 and ends the present ones over at most `graceMs` (O-11, S-616). */
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Cached bucket data of this worker. */
+const CHUNK_CACHE_BYTES = 96 * 1024 * 1024;
+const LOOKUP_CACHE_BYTES = 32 * 1024 * 1024;
+/** TCP connections beyond those that may stream: for other requests, and for telling the surplus why. */
+const SPARE_CONNECTIONS = 1000;
+const STALL_MS = 60_000;
+const KEEPALIVE_MS = 20_000;
+
+export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWorker> {
+  const { storage, coordination, config, tokenVerifier, log, clock, signal } = options;
+  const { api } = config;
+  const random = options.random ?? Math.random;
+  const stop = new AbortController();
+  signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true });
+  const metrics = createWorkerMetrics(options.metrics);
+  let storedMs = clock.now();
+
+  const feed = createFeed({
+    reader: storage.reader,
+    configs: storage.configs,
+    writeCheckpoints: storage.writeCheckpoints,
+    coordination,
+    createResolver: options.createResolver,
+    lookupCacheBytes: LOOKUP_CACHE_BYTES,
+    clock,
+    random,
+    signal: stop.signal,
+    onFailure: (error) => log.error({ err: error, error_code: isCodedError(error) ? error.code : undefined }, 'Bucket storage cannot be followed'),
+    onCommit(stored, sessions) {
+      storedMs = stored;
+      metrics.commitVisible((clock.now() - stored) / 1000, sessions);
+    },
+  });
+  const pages = createChunkPages({ reader: storage.reader, concurrency: api.maxDataFetchConcurrency, cacheBytes: CHUNK_CACHE_BYTES });
+  metrics.observe(feed.figures, pages.figures);
+  const wheel = createTimerWheel(clock);
+  const sessions = createSessions({
+    feed,
+    pages,
+    shared: createSharedLines(),
+    wheel,
+    clock,
+    random,
+    limits: {
+      maxBuckets: api.maxBucketsPerConnection,
+      maxParameterResults: api.maxParameterQueryResults,
+      stallMs: STALL_MS,
+      keepaliveMs: KEEPALIVE_MS,
+    },
+    maxSessions: api.maxConcurrentConnections,
+    log,
+    figures: {
+      operationsSynced: metrics.operationsSynced,
+      dataSynced: metrics.dataSynced,
+      checkpointSent: () => metrics.commitSent((clock.now() - storedMs) / 1000),
+      failed: metrics.failure,
+    },
+    onCount: metrics.connections,
+  });
+
+  const server = createServer({
+    limits: { ...DEFAULT_SERVER_LIMITS, connections: api.maxConcurrentConnections + SPARE_CONNECTIONS },
+    log,
+  });
+  let started = false;
+  if (config.probes) addProbeRoutes(server, clock, () => ({ started, ready: !sessions.isFull }));
+  addStreamRoute(server, { sessions, tokenVerifier, clock, onSent: metrics.dataSent });
+  addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
+  options.extraRoutes?.(server);
+  await server.listen({ port: config.port, host: config.host ?? '::' });
+  // A storage that is away must not keep the process from starting: it is tried again and again.
+  await feed.refresh().catch(() => undefined);
+  started = true;
+
+  return {
+    address: addressOf(server),
+    sessions,
+    connections: () => sessions.count,
+    drain: (graceMs) => sessions.drain(graceMs),
+    async close() {
+      sessions.endAll('shutting down');
+      stop.abort(new Error('closed'));
+      wheel.stop();
+      await server.close();
+    },
+  };
+}
+
+function addressOf(server: FastifyInstance): { host: string; port: number } {
+  const address = server.server.address();
+  return typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : { host: address ?? '', port: 0 };
+}

@@ -1,0 +1,119 @@
+/** What a session tells operators: log entries (S-680…S-683, O-190…O-192) and figures (O-173, O-178). Never row data. */
+import type { Clock } from '#core/platform/clock.ts';
+import { errorDefinition } from '#core/platform/errors/registry.ts';
+import { isCodedError } from '#core/platform/errors/coded-error.ts';
+import type { Log } from '#core/platform/log.ts';
+import type { Page } from '../chunks/pages.ts';
+import type { CloseReason, SyncRequest } from './contract.ts';
+
+export interface SessionFigures {
+  operationsSynced(count: number): void;
+  /** Bytes of lines before compression (O-173). */
+  dataSynced(bytes: number): void;
+  /** A session has sent all of the checkpoint `op`. */
+  checkpointSent(op: number): void;
+  /** A session ended by an error. */
+  failed(code: string): void;
+}
+
+export interface SessionReport {
+  started(): void;
+  announced(checkpoint: {
+    op: number;
+    writeCheckpoint: bigint | null;
+    /** The list of buckets is news. */
+    setChanged: boolean;
+    lookups: number;
+    names: () => string[];
+  }): void;
+  page(page: Page): void;
+  sent(lines: number, bytes: number): void;
+  completed(op: number): void;
+  ended(reason: CloseReason, error: unknown, sentBytes: number): void;
+}
+
+/** Bucket names of larger sessions are cut off in the log. */
+const LOGGED_NAMES = 100;
+
+export function createSessionReport(options: {
+  readonly request: SyncRequest;
+  readonly log: Log;
+  readonly figures: SessionFigures;
+  readonly clock: Clock;
+  readonly onEnded: () => void;
+}): SessionReport {
+  const { request, log, figures, clock } = options;
+  const startedAt = clock.monotonic();
+  const counts = { put: 0, remove: 0, move: 0, clear: 0 };
+  let operations = 0;
+  let bytes = 0;
+
+  const identity = (): object => ({
+    rid: request.requestId,
+    user_id: request.userId,
+    client_id: request.clientId,
+    user_agent: request.userAgent,
+    app_metadata: request.appMetadata,
+    client_params: request.connectionParameters,
+  });
+
+  return {
+    started: () => log.info(identity(), 'Sync stream started'),
+    announced({ op, writeCheckpoint, setChanged, lookups, names }) {
+      if (!setChanged) {
+        log.debug({ rid: request.requestId, checkpoint: op, write_checkpoint: writeCheckpoint?.toString() ?? null }, 'New checkpoint');
+        return;
+      }
+      const list = names();
+      const fields = {
+        rid: request.requestId,
+        user_id: request.userId,
+        checkpoint: op,
+        write_checkpoint: writeCheckpoint?.toString() ?? null,
+        buckets: list.length,
+        parameter_results: lookups,
+        bucket_names: list.slice(0, LOGGED_NAMES),
+      };
+      log.info(fields, 'New checkpoint');
+    },
+    page(page) {
+      operations += page.operations;
+      counts.put += page.counts.put;
+      counts.remove += page.counts.remove;
+      counts.move += page.counts.move;
+      counts.clear += page.counts.clear;
+      figures.operationsSynced(page.operations);
+    },
+    sent(_lines, size) {
+      bytes += size;
+      figures.dataSynced(size);
+    },
+    completed: figures.checkpointSent,
+    ended(reason, error, sentBytes) {
+      const fields = {
+        ...identity(),
+        operations_synced: operations,
+        operation_counts: counts,
+        data_synced_bytes: bytes,
+        data_sent_bytes: sentBytes,
+        stream_ms: Math.round(clock.monotonic() - startedAt),
+        close_reason: reason,
+      };
+      if (error === undefined) log.info(fields, 'Sync stream complete');
+      else {
+        figures.failed(isCodedError(error) ? error.code : 'PSYNC_S2001');
+        logFailure(log, error, fields);
+      }
+      options.onEnded();
+    },
+  };
+}
+
+/** Expected ends (limits, no config) are not errors of the service. */
+function logFailure(log: Log, error: unknown, fields: object): void {
+  const severity = isCodedError(error) ? errorDefinition(error.code).severity : 'error';
+  const withError = { ...fields, error_code: isCodedError(error) ? error.code : undefined, err: error };
+  if (severity === 'info') log.info(withError, 'Sync stream complete');
+  else if (severity === 'warning') log.warn(withError, 'Sync stream complete');
+  else log.error(withError, 'Sync stream complete');
+}
