@@ -1,7 +1,5 @@
 /** Opens what every command works on: storage and coordination of the configured instance. */
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
-import { openMongodbStorage } from '#core/bucket-storage/mongodb/storage.ts';
-import { openPostgresStorage } from '#core/bucket-storage/postgres/storage.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { poolOptions } from '#core/platform/config/pool-options.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
@@ -9,9 +7,12 @@ import type { RunnerLog } from '#replicator/stream-runner.ts';
 
 export async function openStorage(config: ServiceConfig, log: RunnerLog, clock: Clock): Promise<BucketStorage> {
   const { storage } = config;
+  // Drivers are loaded when they are used: a process starts faster without the other one.
   if (storage.type === 'postgresql') {
+    const { openPostgresStorage } = await import('#core/bucket-storage/postgres/storage.ts');
     return openPostgresStorage({ pool: poolOptions(storage.endpoint), log, clock });
   }
+  const { openMongodbStorage } = await import('#core/bucket-storage/mongodb/storage.ts');
   const { uri, username, password, database, maxPoolSize } = storage;
   return openMongodbStorage({
     uri,

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { parseServiceConfig } from '#core/platform/config/load.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
-import { runService, type RunningService } from '../start.ts';
+import { runDevService, type RunningService } from './service.ts';
 import { formatDiagnostic } from '../deploy.ts';
 import { bundleDemo } from './bundle.ts';
 import { demoRoutes } from './demo-routes.ts';
@@ -37,7 +37,7 @@ export async function dev(options: { readonly port: number }): Promise<void> {
     const psql = `psql ${postgres.urlOf(SOURCE)} -c "UPDATE todos SET description = 'Bread and butter' WHERE id = 't-bread'"`;
     let service: RunningService | null = null;
     const routes = demoRoutes({ files, pool, secret, audience: AUDIENCE, psql, progress: () => service?.progress() ?? { ready: false, message: 'starting …' } });
-    service = await runService({ config, role: 'unified', extraRoutes: routes, quiet: true });
+    service = await runDevService({ config, extraRoutes: routes });
     try {
       await showProgress(service, stop.signal);
       if (!stop.signal.aborted) guide(options.port, psql, await hasPsql());

@@ -1,0 +1,86 @@
+/** Admin API: deploying, validating and looking at the sync config, diagnostics (O chapter 6, wire/10, wire/15). */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync-config-store.ts';
+import { verifyAdminToken } from '#core/platform/auth/admin-token.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { Diagnostic } from '#core/sync-config/contract.ts';
+import type { CompileForInstance, Deployment } from './deploy.ts';
+
+export interface AdminRoutesOptions {
+  readonly tokens: readonly string[];
+  /** The sync config comes from the service configuration: deploying by API is off (O-119). */
+  readonly fromFile: boolean;
+  readonly configs: () => SyncConfigStore;
+  readonly compile: CompileForInstance;
+  deploy(text: string, reprocess?: boolean): Promise<Deployment>;
+  diagnostics(request: { content: boolean }): Promise<object>;
+}
+
+export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions): void {
+  const { tokens, configs } = options;
+  const admin = async (request: FastifyRequest): Promise<void> => verifyAdminToken(request.headers.authorization, tokens);
+
+  server.post<{ Body: { sync_rules_content?: boolean } | null }>('/api/admin/v1/diagnostics', { preHandler: admin }, async (request) => ({
+    data: await options.diagnostics({ content: request.body?.sync_rules_content === true }),
+  }));
+  server.post<{ Body: { sync_rules?: unknown } | null }>('/api/admin/v1/validate', { preHandler: admin }, async (request) => {
+    const text = request.body?.sync_rules;
+    if (typeof text !== 'string') throw codedError('PSYNC_S2001', 'Give the sync config as text in "sync_rules"', { status: 400 });
+    return { data: validation(options.compile(text).diagnostics) };
+  });
+  server.get('/api/sync-rules/v1/current', { preHandler: admin }, async () => {
+    const [active, next] = [await configs().active(), await configs().processing()];
+    if (!active && !next) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
+    return { data: { ...(active ? { current: versionBody(active) } : {}), ...(next ? { next: versionBody(next) } : {}) } };
+  });
+  server.post('/api/sync-rules/v1/reprocess', { preHandler: admin }, async () => {
+    const active = await configs().active();
+    if (!active) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
+    const { version } = await options.deploy(active.content, true);
+    return { data: { slot_name: slotOf(version) } };
+  });
+
+  // Text of any YAML type is taken as it is, for these two routes only.
+  void server.register(async (scope) => {
+    for (const type of ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/plain']) {
+      scope.addContentTypeParser(type, { parseAs: 'string' }, (_request, body, done) => done(null, body));
+    }
+    scope.post('/api/sync-rules/v1/deploy', { preHandler: admin }, async (request) => {
+      if (options.fromFile) {
+        throw codedError('PSYNC_S4105', 'The sync config is part of the service configuration, which always wins. Change it there and restart', { status: 422 });
+      }
+      const { version } = await options.deploy(textOf(request.body));
+      return { data: { slot_name: slotOf(version) } };
+    });
+    scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) => ({
+      data: validation(options.compile(textOf(request.body)).diagnostics),
+    }));
+  });
+}
+
+function textOf(body: unknown): string {
+  if (typeof body === 'string' && body.trim() !== '') return body;
+  const content = (body as { content?: unknown } | null)?.content;
+  if (typeof content === 'string') return content;
+  throw codedError('PSYNC_S2001', 'Send the sync config as the request body, with content-type application/yaml', { status: 400 });
+}
+
+function validation(diagnostics: readonly Diagnostic[]): object {
+  return {
+    valid: diagnostics.every((item) => item.level !== 'error'),
+    errors: diagnostics.map((item) => ({
+      level: item.level === 'error' ? 'fatal' : 'warning',
+      code: item.code,
+      message: item.message,
+      location: { start_offset: item.startOffset, end_offset: item.endOffset, line: item.line, column: item.column },
+    })),
+  };
+}
+
+function versionBody(version: DeployedVersion): object {
+  return { version: version.version, slot_name: slotOf(version), content: version.content, state: version.state };
+}
+
+function slotOf(version: DeployedVersion): string {
+  return version.streams[0]?.slot ?? '';
+}

@@ -1,0 +1,18 @@
+/** The replicator's figures as the documented metrics (O-172, O-175…O-177, O-183). */
+import type { Clock } from '#core/platform/clock.ts';
+import type { Metrics } from '#core/platform/metrics.ts';
+import type { ReplicatorMetrics } from '#replicator/main.ts';
+
+export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMetrics {
+  return {
+    replicatedBytes: (bytes) => metrics.powersync_data_replicated_bytes_total.inc(bytes),
+    replicated(rows, transactions) {
+      metrics.powersync_rows_replicated_total.inc(rows);
+      metrics.powersync_transactions_replicated_total.inc(transactions);
+    },
+    flushed(source, figures) {
+      metrics.powersync_chunks_replicated_total.inc();
+      if (figures.sourceTimeMs !== null) metrics.millrace_replication_lag_seconds.set({ source }, Math.max(0, clock.now() - figures.sourceTimeMs) / 1000);
+    },
+  };
+}

@@ -1,0 +1,205 @@
+/** `millrace start`: composes the parts of one process and runs them until it is told to stop (O-1…O-4, O-11). */
+import type { FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+import { startApiWorker, type ApiWorker } from '#api-worker/main.ts';
+import type { BucketStorage } from '#core/bucket-storage/contract.ts';
+import type { Coordination } from '#core/coordination/contract.ts';
+import { createCoordination } from '#core/coordination/create-coordination.ts';
+import { createTokenVerifier, type TokenVerifier } from '#core/platform/auth/token-verifier.ts';
+import { realClock } from '#core/platform/clock.ts';
+import { loadServiceConfig, readSyncConfig, type ConfigFlags } from '#core/platform/config/load.ts';
+import type { ServiceConfig } from '#core/platform/config/service-config.ts';
+import { createHealth, writeProbeFiles, type ProbeFiles } from '#core/platform/health.ts';
+import type { HttpEndpoint } from '#core/platform/http-endpoint.ts';
+import { runLifecycle, type Part } from '#core/platform/lifecycle.ts';
+import { createLogger, type Logger } from '#core/platform/logging.ts';
+import { collectProcessMetrics, createMetrics, startMetricsServer } from '#core/platform/metrics.ts';
+import { createSessionResolver } from '#core/sync-config/evaluate/session-resolver.ts';
+import { startReplicator, type Replicator } from '#replicator/main.ts';
+import type { SourceReport } from '#replicator/report.ts';
+import { adminRoutes } from './admin-routes.ts';
+import { compilerFor, deploySyncConfig, formatDiagnostic, type Deployment } from './deploy.ts';
+import { createDiagnostics } from './diagnostics.ts';
+import { openStorage } from './instance.ts';
+import { replicatorMetrics } from './replicator-metrics.ts';
+
+export type Role = 'unified' | 'sync' | 'api';
+
+/** Clients that are still connected are ended within this time; a kill follows after 120 s at the earliest (O-11). */
+const PROBE_FOLDER = '/tmp/millrace/probes';
+
+export async function start(role: Role, flags: ConfigFlags): Promise<void> {
+  const { config, notices, origin } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd(), needsSource: role !== 'api' });
+  const log = createLogger({ ...config.logging, fields: { role } });
+  for (const notice of notices) log[notice.level]({ key: notice.key }, notice.message);
+  log.info({ config: origin }, 'Starting');
+  const composed = compose({ config, role, log });
+  process.exitCode = await runLifecycle({
+    parts: composed.parts,
+    log,
+    clock: realClock,
+    onStarted: () => composed.started(),
+    onStopping: () => composed.stopping(),
+  });
+  composed.close();
+  // What a library left open must not keep a stopped process alive.
+  setTimeout(() => process.exit(), 2000).unref();
+}
+
+export interface ComposeOptions {
+  readonly config: ServiceConfig;
+  readonly role: Role;
+  readonly log: Logger;
+  readonly extraRoutes?: ((server: FastifyInstance) => void) | undefined;
+}
+
+export interface Composed {
+  readonly parts: readonly Part[];
+  started(): void;
+  stopping(): void;
+  close(): void;
+  /** Of this process' replicator. */
+  reports(): readonly SourceReport[];
+  deploy(text: string): Promise<Deployment>;
+}
+
+/** Everything a process of a role consists of, in the order of its start. Nothing runs yet. */
+export function compose({ config, role, log, extraRoutes }: ComposeOptions): Composed {
+  const clock = realClock;
+  const health = createHealth(clock);
+  const draining = health.condition('draining');
+  const registry = new Registry();
+  const metrics = createMetrics(registry, role === 'sync' ? ['replicator'] : role === 'api' ? [] : ['replicator']);
+  collectProcessMetrics(registry);
+  const compile = compilerFor(config.replication.connections);
+  let storage: BucketStorage;
+  let coordination: Coordination;
+  let replicator: Replicator | null = null;
+  const reports = (): readonly SourceReport[] => replicator?.reports() ?? [];
+  const deploy = (text: string, reprocess = false): Promise<Deployment> =>
+    deploySyncConfig(text, { compile, storage, coordination, label: config.syncConfig?.versionLabel, reprocess });
+
+  const parts: Part[] = [
+    probePart(),
+    {
+      name: 'storage',
+      async start() {
+        storage = await openStorage(config, log, clock);
+        if (config.migrations.disableAutoMigration) await storage.assertMigrated();
+        else await storage.migrate();
+      },
+      stop: () => storage.close(),
+    },
+    {
+      name: 'coordination',
+      async start() {
+        const redis = config.redis ? { uri: config.redis.uri, keyPrefix: config.redis.keyPrefix } : null;
+        coordination = createCoordination(redis, { log, clock, random: Math.random });
+      },
+      stop: () => coordination.close(),
+    },
+  ];
+  if (role !== 'api') parts.push(deployPart(), replicatorPart());
+  if (role !== 'sync') parts.push(apiPart());
+  if (config.telemetry.prometheusPort !== undefined) parts.push(metricsPart(config.telemetry.prometheusPort));
+
+  function probePart(): Part {
+    let files: ProbeFiles | null = null;
+    return {
+      name: 'probes',
+      async start() {
+        if (config.healthcheck.probes.filesystem) files = writeProbeFiles(health, PROBE_FOLDER, (error) => log.warn({ error }, 'Probe files cannot be written'));
+      },
+      stop: async () => files?.close(),
+    };
+  }
+
+  /** A sync config in the configuration always wins (O-119); unchanged, it changes nothing (O-128). */
+  function deployPart(): Part {
+    return {
+      name: 'sync config',
+      async start() {
+        if (!config.syncConfig) return;
+        try {
+          const { version, warnings } = await deploy(await readSyncConfig(config.syncConfig));
+          for (const warning of warnings) log.warn({ code: warning.code, line: warning.line, column: warning.column }, formatDiagnostic(warning));
+          log.info({ version: version.version, state: version.state }, 'Sync config deployed');
+        } catch (error) {
+          if (config.syncConfig.exitOnError) throw error;
+          log.error({ error }, 'The sync config was not deployed; the version before it goes on');
+        }
+      },
+    };
+  }
+
+  function replicatorPart(): Part {
+    return {
+      name: 'replicator',
+      async start() {
+        const { connections } = config.replication;
+        replicator = startReplicator({ connections, storage, coordination, clock, random: Math.random, log, metrics: replicatorMetrics(metrics, clock) });
+      },
+      stop: async () => replicator?.close(),
+    };
+  }
+
+  function apiPart(): Part {
+    let worker: ApiWorker;
+    let verifier: TokenVerifier;
+    const cut = new AbortController();
+    return {
+      name: 'api',
+      async start() {
+        verifier = await createTokenVerifier({ clientAuth: config.clientAuth, clock, log });
+        worker = await startApiWorker({
+          storage,
+          coordination,
+          config: { api: config.api, port: config.port, probes: config.healthcheck.probes.http !== 'off' },
+          tokenVerifier: verifier,
+          createResolver: createSessionResolver,
+          log,
+          metrics: registry,
+          clock,
+          signal: cut.signal,
+          extraRoutes: (server) => {
+            adminRoutes(server, {
+              tokens: config.api.tokens,
+              fromFile: config.syncConfig !== undefined,
+              configs: () => storage.configs,
+              compile,
+              deploy,
+              diagnostics: (request) => createDiagnostics({ config, storage, reports, now: () => clock.now() })(request),
+            });
+            extraRoutes?.(server);
+          },
+        });
+        log.info({ port: worker.address.port }, 'Serving clients');
+      },
+      drain: (graceMs) => worker.drain(graceMs),
+      async stop() {
+        await worker.close();
+        verifier.close();
+      },
+    };
+  }
+
+  function metricsPart(port: number): Part {
+    let endpoint: HttpEndpoint;
+    return {
+      name: 'metrics',
+      async start() {
+        endpoint = await startMetricsServer({ registry, port });
+      },
+      stop: () => endpoint.close(),
+    };
+  }
+
+  return {
+    parts,
+    started: () => health.started(),
+    stopping: () => draining.set(false),
+    close: () => health.close(),
+    reports,
+    deploy: (text) => deploy(text),
+  };
+}
