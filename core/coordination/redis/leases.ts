@@ -3,6 +3,7 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { HeldLease, LeaseOptions } from '../contract.ts';
 import type { CoordinationEnvironment } from '../environment.ts';
 import { within } from '../within.ts';
+import { claimUntilOurs, createBell } from './claim.ts';
 import type { Connection } from './connection.ts';
 import { holdLease, type RedisHeldLease } from './held-lease.ts';
 import type { LeaseStore } from './lease-store.ts';
@@ -25,18 +26,10 @@ export interface LeaseConnections {
 
 /** How long the first claim waits for Redis to be there, and for news of releases to be heard. */
 const PATIENCE_MS = 1000;
-/** Waiters of one lease come back within this after it expired, not all at once. */
-const EXPIRY_JITTER_MS = 40;
-/** Without an answer, the next claim. Not sooner than the connection can be back. */
-const UNAVAILABLE_RETRY_MS = 100;
-/** A waiter looks at the holder's remaining time each such part of the ttl. */
-const LOOK_EVERY = 1 / 4;
-/** A waiter claims at least this often, whatever the ttl: news of a release can get lost. */
-const LONGEST_WAIT_MS = 5000;
 
 export function createRedisLeases(connections: LeaseConnections, environment: CoordinationEnvironment): RedisLeases {
   const { store, commands, subscriptions, releasedChannel } = connections;
-  const { clock, random } = environment;
+  const { clock } = environment;
   const closed = new AbortController();
   const held = new Set<RedisHeldLease>();
   /** By lease name: wakes whoever waits. */
@@ -59,12 +52,12 @@ export function createRedisLeases(connections: LeaseConnections, environment: Co
     const end = AbortSignal.any([signal, closed.signal]);
     end.throwIfAborted();
     const value = `${randomUUID()} ${owner}`;
-    const bell = createBell();
+    const bell = createBell(clock);
     const sameName = waiters.get(name) ?? new Set();
     waiters.set(name, sameName.add(bell.ring));
     try {
       await within(clock, PATIENCE_MS, Promise.race([hearReleases(), aborted(end)]));
-      const claimedAt = await claimUntilOurs(options, value, bell, end);
+      const claimedAt = await claimUntilOurs(store, environment, { name, ttlMs, value, bell }, end);
       const lease = holdLease(store, environment, { name, value, ttlMs, claimedAt, ended: () => held.delete(lease) });
       held.add(lease);
       return lease;
@@ -76,70 +69,6 @@ export function createRedisLeases(connections: LeaseConnections, environment: Co
       sameName.delete(bell.ring);
       if (sameName.size === 0) waiters.delete(name);
     }
-  }
-
-  /**
-   * Returns the monotonic time before the claim that succeeded.
-   *
-   * A waiter that has seen a holder claims again only when that holder's time is over, or when it hears of the release.
-   * So a holder whose key was flushed, or whose Redis was restarted, gets it back: its renewal comes sooner.
-   */
-  async function claimUntilOurs(options: LeaseOptions, value: string, bell: Bell, end: AbortSignal): Promise<number> {
-    let notBefore = 0;
-    for (;;) {
-      end.throwIfAborted();
-      bell.reset();
-      const sentAt = clock.monotonic();
-      try {
-        const claim = await store.claim(options.name, value, options.ttlMs);
-        end.throwIfAborted();
-        if (claim.ours) return sentAt;
-        notBefore = over(claim.freeInMs);
-      } catch {
-        end.throwIfAborted();
-        await clock.sleep(UNAVAILABLE_RETRY_MS * (0.5 + random() / 2), end);
-      }
-      await watch(options, notBefore, bell, end);
-    }
-  }
-
-  const over = (freeInMs: number): number =>
-    clock.monotonic() + Math.min(freeInMs + 1 + random() * EXPIRY_JITTER_MS, LONGEST_WAIT_MS);
-
-  /**
-   * Waits for the end of the holder's time, or the bell. Looks as often as a holder renews, so that it always knows of the
-   * newest renewal; that the key is gone before its time is the holder's matter.
-   */
-  async function watch(options: LeaseOptions, notBefore: number, bell: Bell, end: AbortSignal): Promise<void> {
-    let until = notBefore;
-    for (;;) {
-      const left = until - clock.monotonic();
-      if (left <= 0 || (await bell.wait(Math.min(left, options.ttlMs * LOOK_EVERY), end))) return;
-      if (clock.monotonic() >= until) return;
-      const remaining = await store.remaining(options.name).catch(() => null);
-      if (remaining !== null) until = over(remaining);
-    }
-  }
-
-  interface Bell {
-    ring(): void;
-    reset(): void;
-    /** True when it rang since the reset or rings now, false after `ms`; rejects when `end` aborts. */
-    wait(ms: number, end: AbortSignal): Promise<boolean>;
-  }
-
-  function createBell(): Bell {
-    let rung = new AbortController();
-    return {
-      ring: () => rung.abort(),
-      reset: () => {
-        if (rung.signal.aborted) rung = new AbortController();
-      },
-      wait: async (ms, end) => {
-        await clock.sleep(ms, AbortSignal.any([rung.signal, end])).catch(() => end.throwIfAborted());
-        return rung.signal.aborted;
-      },
-    };
   }
 
   return {
