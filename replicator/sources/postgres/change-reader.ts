@@ -3,7 +3,7 @@ import type { KnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed, messageBytes, readBegin, readCommit, readOid, readRelation, readTruncate, readTuple } from './pgoutput.ts';
 import { comparePositions, formatPositionHalves } from './position.ts';
-import { buildRow, createRowBytes, isUnchanged, omittedColumns, retainedValues, type RowBytes, type RowLayout, rowKey } from './rows.ts';
+import { buildRow, createRowBytes, isTooLarge, isUnchanged, omittedColumns, retainedValues, type RowBytes, type RowLayout, rowKey } from './rows.ts';
 import type { PublishedTable } from './tables.ts';
 
 /**
@@ -29,6 +29,8 @@ export interface ChangeReaderDependencies {
   emit(event: StreamEvent): void | Promise<void>;
   /** A table whose changes cannot be replicated. */
   unusable(table: PublishedTable): void;
+  /** A row that is dropped because of its size. */
+  tooLarge(table: PublishedTable, bytes: number): void;
 }
 
 /** A table as the server described it. What that means is decided when its first change is read. */
@@ -127,6 +129,7 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
       case messageBytes.insert:
         if (bytes[at + 4] !== newTuple) throw malformed('insert without a row');
         readTuple(bytes, at + 5, end, after);
+        if (isTooLarge(layout, after, bytesSent)) return dependencies.tooLarge(layout.published, bytesSent);
         return emitChange(insertOf(layout, after, bytesSent));
       case messageBytes.update:
         return emitChange(readUpdate(layout, bytes, at + 4, end, bytesSent));
@@ -146,6 +149,11 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
     }
     if (bytes[at] !== newTuple) throw malformed('update without a row');
     readTuple(bytes, at + 1, end, after);
+    if (isTooLarge(layout, after, end - at)) {
+      // What was there before it grew goes: it is no longer what the source has.
+      dependencies.tooLarge(layout.published, end - at);
+      return deleteOf(layout, hasOld ? before : after, kind === oldTuple, bytesSent);
+    }
     return updateOf(layout, after, hasOld ? before : null, kind === oldTuple, bytesSent);
   };
   const truncateMessage = async (bytes: Buffer, at: number, end: number): Promise<void> => {

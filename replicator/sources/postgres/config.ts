@@ -1,12 +1,12 @@
 import type { PostgresConnection } from '#core/platform/config/service-config.ts';
 
+/** By which operators find our connections in `pg_stat_activity` (R-26). */
+export { APPLICATION_NAME as applicationName } from '#core/platform/config/pool-options.ts';
+
 export type { PostgresConnection };
 
 /** The publication that the operator creates (R-92). */
 export const publicationName = 'powersync';
-
-/** By which operators find our connections in `pg_stat_activity` (R-26). */
-export const applicationName = 'millrace';
 
 /** Prefix of the logical messages that move the stream (R-45, R-105). */
 export const messagePrefix = 'millrace';

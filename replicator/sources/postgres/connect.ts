@@ -1,7 +1,8 @@
-import type { ConnectionOptions } from 'node:tls';
+import type { Socket } from 'node:net';
 import pg from 'pg';
+import { poolOptions } from '#core/platform/config/pool-options.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import { applicationName, type PostgresConnection } from './config.ts';
+import type { PostgresConnection } from './config.ts';
 import { sourceError } from './errors.ts';
 
 /** Idle time after which the system probes whether the peer is still there. */
@@ -51,15 +52,7 @@ function allFailed(failures: readonly Error[]): Error {
 
 function newClient(connection: PostgresConnection, hostname: string, port: number, options: ConnectOptions): pg.Client {
   const config: pg.ClientConfig & { replication?: string } = {
-    host: hostname,
-    port,
-    database: connection.database,
-    user: connection.username,
-    password: connection.password,
-    ssl: tlsOptions(connection, hostname),
-    application_name: applicationName,
-    connectionTimeoutMillis: connection.connectTimeoutMs,
-    keepAlive: true,
+    ...poolOptions(connection, { hostname, port }),
     keepAliveInitialDelayMillis: keepAliveDelayMs,
   };
   if (options.replication === true) config.replication = 'database';
@@ -67,19 +60,6 @@ function newClient(connection: PostgresConnection, hostname: string, port: numbe
   // A connection that is lost while nobody waits for it shows at its next use.
   client.on('error', () => undefined);
   return client;
-}
-
-function tlsOptions(connection: PostgresConnection, hostname: string): ConnectionOptions | false {
-  if (connection.sslmode === 'disable') return false;
-  return {
-    rejectUnauthorized: true,
-    ...(connection.cacert === undefined ? {} : { ca: connection.cacert }),
-    ...(connection.clientCertificate === undefined ? {} : { cert: connection.clientCertificate }),
-    ...(connection.clientPrivateKey === undefined ? {} : { key: connection.clientPrivateKey }),
-    servername: connection.tlsServername ?? hostname,
-    // Self-signed names are what verify-ca is for (R-15).
-    ...(connection.sslmode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-  };
 }
 
 async function connectOne(client: pg.Client, signal: AbortSignal | undefined): Promise<void> {
@@ -113,14 +93,18 @@ const sessionSettings = [
   `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')`,
 ].join('; ');
 
-/** Runs `work`; when `signal` aborts, cuts the client's connection and rejects with the signal's reason. */
+/** Runs `work`; when `signal` aborts, cuts the client's connection and rejects with the signal's reason at once. */
 export async function abortable<T>(client: pg.Client, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   if (signal === undefined) return work();
   signal.throwIfAborted();
-  const onAbort = (): void => cut(client);
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    cut(client);
+    aborted.reject(signal.reason);
+  };
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await work();
+    return await Promise.race([work(), aborted.promise]);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -130,8 +114,8 @@ export async function abortable<T>(client: pg.Client, signal: AbortSignal | unde
 }
 
 /** `pg` does not show its socket in its types. */
-export function socketOf(client: pg.Client): import('node:net').Socket {
-  return (client as unknown as { connection: { stream: import('node:net').Socket } }).connection.stream;
+export function socketOf(client: pg.Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** Ends the connection without waiting for the server. */

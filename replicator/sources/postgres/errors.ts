@@ -1,4 +1,5 @@
 import { CodedError, codedError } from '#core/platform/errors/coded-error.ts';
+import { explainConnectionError } from '#core/platform/config/postgres-connect.ts';
 import type { ErrorCode } from '#core/platform/errors/registry.ts';
 
 /** The query that shows which slots could be dropped. */
@@ -39,7 +40,8 @@ export function sqlState(error: unknown): string | null {
  *
  * @param doing for the message: 'Opening the connection', 'The copy of "public"."lists"'
  */
-export function sourceError(error: unknown, doing: string): CodedError {
+export function sourceError(failure: unknown, doing: string): CodedError {
+  const error = explainConnectionError(failure);
   if (error instanceof CodedError) return error;
   const reason = reasonOf(error);
   const state = sqlState(error);
@@ -48,7 +50,6 @@ export function sourceError(error: unknown, doing: string): CodedError {
 
   if (state === null) {
     if (isTimeout(error)) return make('PSYNC_S1121', 'Check the load of the source and the network between.');
-    if (isCertificateProblem(error)) return make('PSYNC_S1163', 'Give the authority that signed the server certificate as cacert.');
     if (isNetworkProblem(error)) return make('PSYNC_S1170', 'It is tried again; check host, port and network if it lasts.');
     return make('PSYNC_S1120', '');
   }
@@ -89,11 +90,5 @@ function isNetworkProblem(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isNetworkProblem);
   const { code, message } = (error ?? {}) as DriverError;
   if (typeof code === 'string' && networkCodes.has(code)) return true;
-  return typeof message === 'string' && /connection (terminated|closed)|socket hang up|connection ended/i.test(message);
-}
-
-function isCertificateProblem(error: unknown): boolean {
-  const { code, message } = (error ?? {}) as DriverError;
-  if (typeof code === 'string' && /CERT|UNABLE_TO_|SELF_SIGNED|ERR_TLS/.test(code)) return true;
-  return typeof message === 'string' && /does not support SSL connections/.test(message);
+  return typeof message === 'string' && /connection (terminated|closed)|socket hang up|connection ended|SSL connection/i.test(message);
 }

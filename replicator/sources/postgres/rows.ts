@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import { MAX_ROW_BYTES } from '#core/platform/limits.ts';
 import type { SourceRow, SqliteValue } from '#core/sync-config/values.ts';
 import type { ReplicatedTable, RetainedValues } from '../contract.ts';
 import type { PublishedTable } from './tables.ts';
@@ -76,6 +77,25 @@ export function createRowLayout(options: {
   };
 }
 
+/**
+ * True when the source row is above the limit (R-60). Columns nobody reads do not count, and bytea counts with the bytes it stands for.
+ * `bytes` is what the source sent, which is never less.
+ */
+export function isTooLarge(layout: RowLayout, row: RowBytes, bytes: number): boolean {
+  if (bytes <= MAX_ROW_BYTES) return false;
+  let size = 0;
+  for (let index = 0; index < row.count; index += 1) {
+    const to = row.end[index]!;
+    if (to < 0 || layout.forms[index] === unread) continue;
+    const length = to - row.start[index]!;
+    size += layout.published.columns[index]!.type === byteaType ? length / 2 : length;
+  }
+  return size > MAX_ROW_BYTES;
+}
+const byteaType = 17;
+/** Of a row that is too large, only values below this are decoded: there may be no string as long as the others. */
+const longestText = 2 * MAX_ROW_BYTES + 2;
+
 /** Small whole numbers are so frequent that they are made once. */
 const smallIntegers = Array.from({ length: 1_024 }, (_, value) => BigInt(value));
 
@@ -95,7 +115,8 @@ export function buildRow(layout: RowLayout, row: RowBytes): SourceRow {
       continue;
     }
     const from = start[index]!;
-    if (form === integerForm) values[index] = readInteger(bytes, from, to);
+    if (to - from > longestText) values[index] = null;
+    else if (form === integerForm) values[index] = readInteger(bytes, from, to);
     else if (form === booleanForm) values[index] = bytes[from] === 116 /* t */ ? 1n : 0n;
     else {
       const text = whole === null ? bytes.toString('utf8', from, to) : whole.substring(from - base, to - base);

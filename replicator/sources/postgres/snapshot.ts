@@ -10,9 +10,9 @@ import { sourceError } from './errors.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed } from './pgoutput.ts';
 import { findTables, type FoundTable } from './published-tables.ts';
-import { buildRow, createRowBytes, retainedValues, type RowLayout, rowKey } from './rows.ts';
+import { buildRow, createRowBytes, isTooLarge, retainedValues, type RowLayout, rowKey } from './rows.ts';
 import type { ServerFacts } from './server.ts';
-import { qualifiedName, quoteLiteral } from './tables.ts';
+import { type PublishedTable, qualifiedName, quoteLiteral } from './tables.ts';
 
 /** Rows are handed on in batches of about this size. */
 const batchBytes = 1024 * 1024;
@@ -24,6 +24,8 @@ export interface SnapshotDependencies {
   readonly connections: number;
   isWanted(table: { schema: string; name: string }): boolean;
   readonly replicatedBytes: (bytes: number) => void;
+  /** A row that is dropped because of its size (R-60). */
+  tooLarge(table: PublishedTable, bytes: number): void;
 }
 
 /** An exported snapshot: valid as long as its exporter is connected and left alone. */
@@ -122,7 +124,7 @@ export async function openSnapshot(
     const name = qualifiedName(part.table);
     try {
       await checkFile(channel, table.found, part.range);
-      await copyRows(channel, table, part, handler, dependencies.replicatedBytes);
+      await copyRows(channel, table, part, handler, dependencies);
     } catch (error) {
       throw sourceError(error, `Copying table ${name}`);
     }
@@ -175,7 +177,7 @@ async function copyRows(
   { found, layout }: CopiedTable,
   part: CopyPart,
   handler: CopyHandler,
-  replicatedBytes: (bytes: number) => void,
+  dependencies: SnapshotDependencies,
 ): Promise<void> {
   const row = createRowBytes();
   const columns = layout.forms.length;
@@ -184,7 +186,7 @@ async function copyRows(
   const deliver = (): void | Promise<void> => {
     if (batch.length === 0) return;
     const rows = batch;
-    replicatedBytes(size);
+    dependencies.replicatedBytes(size);
     batch = [];
     size = 0;
     return handler.rows(part, rows);
@@ -192,6 +194,7 @@ async function copyRows(
   await channel.run(copyStatement(found, part.range), {
     data(bytes, start, end) {
       if (readCopyLine(bytes, start, end, row) !== columns) throw malformed('copied row with another number of columns');
+      if (isTooLarge(layout, row, end - start)) return dependencies.tooLarge(layout.published, end - start);
       batch.push({
         key: rowKey(layout, row),
         row: buildRow(layout, row),

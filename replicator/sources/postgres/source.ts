@@ -15,6 +15,7 @@ import { createSideQueries } from './side-queries.ts';
 import { createSlot, dropSlot, readSlot, slotState, slotStatus } from './slots.ts';
 import { type ExportedSnapshot, openSnapshot } from './snapshot.ts';
 import { type AcknowledgedPosition, runStream } from './stream.ts';
+import type { PublishedTable } from './tables.ts';
 import { createTypeCatalog } from './types/catalog.ts';
 
 /** Postgres as a source: pgoutput through a logical slot, COPY for what is there already (sources.md chapter 2). */
@@ -48,6 +49,8 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     blockBytes: () => blockBytes,
   });
   const replicatedBytes = (bytes: number): void => dependencies.metrics?.replicatedBytes(bytes);
+  const tooLarge = ({ schema, name }: PublishedTable, bytes: number): void =>
+    log.error({ code: 'PSYNC_S1002', schema, table: name, bytes }, 'A row larger than 15 MB is not replicated');
   /** Tables as they were copied for a cursor, to recognise what happened to them before the stream began. */
   const copiedFor = new Map<string, readonly ReplicatedTable[]>();
   const acknowledged = new Map<string, AcknowledgedPosition>();
@@ -68,6 +71,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           connections: dependencies.snapshotConnections,
           isWanted: (table) => isWanted(table),
           replicatedBytes,
+          tooLarge,
         },
         signal,
       );
@@ -146,6 +150,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           layouts,
           isWanted: (table) => isWanted(table),
           unusable: (table) => log.error({ code: 'PSYNC_S1150', schema: table.schema, table: table.name }, withoutIdentity(table)),
+          tooLarge,
           replicatedBytes,
         },
       );

@@ -39,6 +39,7 @@ export interface StreamDependencies {
   readonly layouts: Layouts;
   isWanted(table: { schema: string; name: string }): boolean;
   unusable(table: PublishedTable): void;
+  tooLarge(table: PublishedTable, bytes: number): void;
   readonly replicatedBytes: (bytes: number) => void;
 }
 
@@ -97,6 +98,7 @@ async function follow(
     start: options.position,
     isWanted: dependencies.isWanted,
     unusable: dependencies.unusable,
+    tooLarge: dependencies.tooLarge,
     emit: (event) => (signal.aborted ? never : handler.event(event)),
   });
   const status = createStatusSender(channel, acknowledged);
