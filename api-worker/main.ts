@@ -1,13 +1,14 @@
 /** Composes an API worker from its parts. */
 import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import type { ApiConfig } from '#core/platform/config/service-config.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
+import type { Health } from '#core/platform/health.ts';
 import type { Log } from '#core/platform/log.ts';
+import type { Metrics } from '#core/platform/metrics.ts';
 import type { CreateSessionResolver } from '#core/sync-config/contract.ts';
 import { createChunkPages } from './chunks/pages.ts';
 import { createFeed } from './feed/feed.ts';
@@ -15,16 +16,16 @@ import { addProbeRoutes } from './http/probe-routes.ts';
 import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
 import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
-import { createWorkerMetrics } from './metrics.ts';
 import { createSharedLines } from './session/shared-lines.ts';
 import { createSessions, type Sessions } from './session/sessions.ts';
 import { createTimerWheel } from './session/timer-wheel.ts';
+import { createWorkerMetrics } from './worker-metrics.ts';
 
 export interface ApiWorkerOptions {
   readonly storage: BucketStorage;
   readonly coordination: Coordination;
   readonly config: {
-    readonly api: Pick<ApiConfig, 'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults' | 'tokens'>;
+    readonly api: Pick<ApiConfig, 'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults'>;
     readonly port: number;
     /** Address to listen on; default all. */
     readonly host?: string;
@@ -34,7 +35,9 @@ export interface ApiWorkerOptions {
   readonly tokenVerifier: TokenVerifier;
   readonly createResolver: CreateSessionResolver;
   readonly log: Log;
-  readonly metrics: Registry;
+  readonly metrics: Metrics;
+  /** Readiness turns negative at the limit of connections (O-168). Also answers `/probes/*`. */
+  readonly health: Health;
   readonly clock: Clock;
   readonly random?: () => number;
   /** Aborts: everything is cut at once. For an orderly end call `drain` first. */
@@ -60,12 +63,12 @@ const STALL_MS = 60_000;
 const KEEPALIVE_MS = 20_000;
 
 export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWorker> {
-  const { storage, coordination, config, tokenVerifier, log, clock, signal } = options;
+  const { storage, coordination, config, tokenVerifier, log, clock, signal, health } = options;
   const { api } = config;
   const random = options.random ?? Math.random;
   const stop = new AbortController();
   signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true });
-  const metrics = createWorkerMetrics(options.metrics);
+  const hasRoom = health.condition('connections');
   let storedMs = clock.now();
 
   const feed = createFeed({
@@ -78,14 +81,18 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     clock,
     random,
     signal: stop.signal,
-    onFailure: (error) => log.error({ err: error, error_code: isCodedError(error) ? error.code : undefined }, 'Bucket storage cannot be followed'),
+    onFailure(error) {
+      const code = isCodedError(error) ? error.code : undefined;
+      metrics.storageFailed(code ?? 'unknown');
+      log.error({ error, code }, 'Bucket storage cannot be followed; trying again');
+    },
     onCommit(stored, sessions) {
       storedMs = stored;
       metrics.commitVisible((clock.now() - stored) / 1000, sessions);
     },
   });
   const pages = createChunkPages({ reader: storage.reader, concurrency: api.maxDataFetchConcurrency, cacheBytes: CHUNK_CACHE_BYTES });
-  metrics.observe(feed.figures, pages.figures);
+  const metrics = createWorkerMetrics({ metrics: options.metrics, clock, feed: feed.figures, pages: pages.figures });
   const wheel = createTimerWheel(clock);
   const sessions = createSessions({
     feed,
@@ -106,24 +113,26 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       operationsSynced: metrics.operationsSynced,
       dataSynced: metrics.dataSynced,
       checkpointSent: () => metrics.commitSent((clock.now() - storedMs) / 1000),
-      failed: metrics.failure,
+      streamEnded: metrics.streamEnded,
     },
-    onCount: metrics.connections,
+    onCount(count) {
+      metrics.connections(count);
+      hasRoom.set(count < api.maxConcurrentConnections);
+    },
   });
 
   const server = createServer({
     limits: { ...DEFAULT_SERVER_LIMITS, connections: api.maxConcurrentConnections + SPARE_CONNECTIONS },
     log,
+    onRefusedToken: metrics.authenticationFailed,
   });
-  let started = false;
-  if (config.probes) addProbeRoutes(server, clock, () => ({ started, ready: !sessions.isFull }));
+  if (config.probes) addProbeRoutes(server, health);
   addStreamRoute(server, { sessions, tokenVerifier, clock, onSent: metrics.dataSent });
   addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
   options.extraRoutes?.(server);
   await server.listen({ port: config.port, host: config.host ?? '::' });
   // A storage that is away must not keep the process from starting: it is tried again and again.
   await feed.refresh().catch(() => undefined);
-  started = true;
 
   return {
     address: addressOf(server),
@@ -134,6 +143,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       sessions.endAll('shutting down');
       stop.abort(new Error('closed'));
       wheel.stop();
+      metrics.stop();
       await server.close();
     },
   };

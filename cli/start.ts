@@ -69,7 +69,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   const health = createHealth(clock);
   const draining = health.condition('draining');
   const registry = new Registry();
-  const metrics = createMetrics(registry, role === 'sync' ? ['replicator'] : role === 'api' ? [] : ['replicator']);
+  const metrics = createMetrics(registry, role === 'sync' ? ['replicator'] : role === 'api' ? ['api'] : ['api', 'replicator']);
   collectProcessMetrics(registry);
   const compile = compilerFor(config.replication.connections);
   let storage: BucketStorage;
@@ -158,7 +158,8 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
           tokenVerifier: verifier,
           createResolver: createSessionResolver,
           log,
-          metrics: registry,
+          metrics,
+          health,
           clock,
           signal: cut.signal,
           extraRoutes: (server) => {

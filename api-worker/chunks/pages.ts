@@ -37,7 +37,7 @@ export interface ChunkPages {
   read(bucket: HeldBucket, after: number, upTo: number, maxBytes: number, done: (result: PageResult) => void): Page | null;
   /** The page as lines, encoded once for all sessions. */
   lines(page: Page, encoding: LineEncoding, hasMore: boolean): readonly EncodedLine[];
-  figures(): { readonly bytes: number; readonly hits: number; readonly misses: number; readonly reading: number; readonly waiting: number };
+  figures(): { readonly bytes: number; readonly hits: number; readonly shared: number; readonly misses: number; readonly waiting: number };
 }
 
 export interface ChunkPagesOptions {
@@ -64,6 +64,7 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
   const reading = new Map<string, { readonly upTo: number; readonly done: ((result: PageResult) => void)[] }>();
   let bytes = 0;
   let hits = 0;
+  let shared = 0;
   let misses = 0;
 
   const nameOf = (bucket: HeldBucket, after: number): string => `${bucket.definition}:${after}:${bucket.key}`;
@@ -117,7 +118,7 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
     const running = reading.get(name);
     // A read that does not go as far may come back empty for us.
     if (running !== undefined && running.upTo >= upTo) {
-      hits++;
+      shared++;
       running.done.push(clipped);
       return null;
     }
@@ -147,7 +148,7 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
   return {
     read,
     lines,
-    figures: () => ({ bytes, hits, misses, reading: limit.running, waiting: limit.waiting }),
+    figures: () => ({ bytes, hits, shared, misses, waiting: limit.waiting }),
   };
 }
 

@@ -40,15 +40,16 @@ function translate(error: unknown): unknown {
 }
 
 /** Turns whatever a route throws into an answer; logs what is ours to repair. */
-export function createErrorHandler(log: Log): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
+export function createErrorHandler(log: Log, onRefusedToken: (code: string) => void): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (thrown, request, reply) => {
     const error = translate(thrown);
+    if (isCodedError(error) && error.code.startsWith('PSYNC_S21')) onRefusedToken(error.code);
     const isAdmin = request.url.startsWith('/api/');
     const options: ErrorBodyOptions = isAdmin ? { audience: 'operator' } : {};
     const body = errorBody(error, options);
     const { status, code } = body.error;
     const fields = { rid: request.id, method: request.method, path: request.routeOptions.url, status, error_code: code };
-    if (status >= 500 && status !== 503) log.error({ ...fields, err: error }, 'Request failed');
+    if (status >= 500 && status !== 503) log.error({ ...fields, error }, 'Request failed');
     else log.info(fields, 'Request refused');
     void reply.code(status).headers(headersFor(status)).send(JSON.stringify(body));
   };

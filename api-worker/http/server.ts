@@ -35,8 +35,13 @@ const PREFLIGHT_HEADERS = {
 };
 
 /** A server without routes. `log` gets errors of routes and refused requests. */
-export function createServer(options: { readonly limits: ServerLimits; readonly log: Log }): FastifyInstance {
-  const { limits, log } = options;
+export function createServer(options: {
+  readonly limits: ServerLimits;
+  readonly log: Log;
+  /** A token was refused with this code (O-185). */
+  readonly onRefusedToken: (code: string) => void;
+}): FastifyInstance {
+  const { limits, log, onRefusedToken } = options;
   const process = randomBytes(4).toString('hex');
   let requests = 0;
   const server = fastify({
@@ -74,7 +79,7 @@ export function createServer(options: { readonly limits: ServerLimits; readonly 
   server.setNotFoundHandler((request) => {
     throw routeNotFound(request);
   });
-  server.setErrorHandler(createErrorHandler(log));
+  server.setErrorHandler(createErrorHandler(log, onRefusedToken));
   return server;
 }
 

@@ -12,8 +12,7 @@ export interface SessionFigures {
   dataSynced(bytes: number): void;
   /** A session has sent all of the checkpoint `op`. */
   checkpointSent(op: number): void;
-  /** A session ended by an error. */
-  failed(code: string): void;
+  streamEnded(reason: CloseReason): void;
 }
 
 export interface SessionReport {
@@ -100,10 +99,8 @@ export function createSessionReport(options: {
         close_reason: reason,
       };
       if (error === undefined) log.info(fields, 'Sync stream complete');
-      else {
-        figures.failed(isCodedError(error) ? error.code : 'PSYNC_S2001');
-        logFailure(log, error, fields);
-      }
+      else logFailure(log, error, fields);
+      figures.streamEnded(reason);
       options.onEnded();
     },
   };
@@ -112,7 +109,7 @@ export function createSessionReport(options: {
 /** Expected ends (limits, no config) are not errors of the service. */
 function logFailure(log: Log, error: unknown, fields: object): void {
   const severity = isCodedError(error) ? errorDefinition(error.code).severity : 'error';
-  const withError = { ...fields, error_code: isCodedError(error) ? error.code : undefined, err: error };
+  const withError = { ...fields, error_code: isCodedError(error) ? error.code : undefined, error };
   if (severity === 'info') log.info(withError, 'Sync stream complete');
   else if (severity === 'warning') log.warn(withError, 'Sync stream complete');
   else log.error(withError, 'Sync stream complete');

@@ -8,9 +8,7 @@ import { startSession, type Session, type SessionDependencies } from './session.
 
 export interface Sessions {
   readonly count: number;
-  /** At the limit, or shutting down: new ones are refused (S-605, S-606). */
-  readonly isFull: boolean;
-  /** Throws PSYNC_S2003 (503) while shutting down, PSYNC_S2304 (429) at the limit. */
+  /** New ones are refused at the limit and while shutting down (S-605, S-606). Throws PSYNC_S2003 (503) while shutting down, PSYNC_S2304 (429) at the limit. */
   assertRoom(): void;
   start(request: SyncRequest, positions: ReadonlyMap<string, number>, sink: LineSink): Session;
   /** Refuses new sessions and ends the present ones, spread over at most `overMs`; resolves when none is left. */
@@ -63,9 +61,6 @@ export function createSessions(options: SessionsOptions): Sessions {
   return {
     get count() {
       return count;
-    },
-    get isFull() {
-      return draining || count >= maxSessions;
     },
     assertRoom() {
       if (draining) throw codedError('PSYNC_S2003', 'The service is restarting: connect again');

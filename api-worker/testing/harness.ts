@@ -5,6 +5,8 @@ import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.
 import type { Coordination } from '#core/coordination/contract.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock } from '#core/platform/clock.ts';
+import { createHealth } from '#core/platform/health.ts';
+import { createMetrics } from '#core/platform/metrics.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Log } from '#core/platform/log.ts';
 import { createProtocolClient, type ProtocolClient, type ProtocolClientOptions } from '#test/client/protocol-client.ts';
@@ -98,6 +100,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   }
   const stop = new AbortController();
   const registry = new Registry();
+  const health = createHealth(realClock);
   const worker = await startApiWorker({
     storage: storage as unknown as BucketStorage,
     coordination,
@@ -107,7 +110,6 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
         maxDataFetchConcurrency: 10,
         maxBucketsPerConnection: options.maxBuckets ?? 1000,
         maxParameterQueryResults: 1000,
-        tokens: ['admin'],
       },
       port: 0,
       host: '127.0.0.1',
@@ -116,11 +118,13 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     tokenVerifier: verifier,
     createResolver: createFakeResolver,
     log,
-    metrics: registry,
+    metrics: createMetrics(registry, ['api']),
+    health,
     clock: realClock,
     signal: stop.signal,
     ...options.worker,
   });
+  health.started();
   const endpoint = `http://127.0.0.1:${worker.address.port}`;
   const announce = (notice: CommitNotice): void => {
     for (const listener of listeners) listener(notice);
@@ -149,6 +153,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       for (const client of clients) client.disconnect();
       stop.abort(new Error('the test is over'));
       await worker.close();
+      health.close();
     },
   };
 }

@@ -94,6 +94,18 @@ export const METRICS = {
     labels: ['result'],
   },
 
+  millrace_commit_visible_seconds: {
+    kind: 'histogram',
+    owner: 'api',
+    help: 'From a commit in bucket storage until this process can announce it',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  millrace_sessions_woken_total: { kind: 'counter', owner: 'api', help: 'Sync streams that commits concerned' },
+  millrace_held_buckets: { kind: 'gauge', owner: 'api', help: 'Different buckets held by streams of this process' },
+  millrace_lookup_cache_bytes: { kind: 'gauge', owner: 'api', help: 'Cached results of parameter lookups' },
+  millrace_chunk_cache_bytes: { kind: 'gauge', owner: 'api', help: 'Cached chunks' },
+  millrace_chunk_reads_waiting: { kind: 'gauge', owner: 'api', help: 'Reads of chunks that wait for their turn' },
+
   // Ours: replication
   millrace_replication_lag_seconds: {
     kind: 'gauge',
