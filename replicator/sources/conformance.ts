@@ -40,8 +40,16 @@ export function describeSource(name: string, createDatabase: () => Promise<Sourc
 
 function copyTests(createDatabase: () => Promise<SourceDatabase>): void {
   test('snapshot and stream together are the table, whatever was written meanwhile (R-27, R-118)', async () => {
-    const values = fc.oneof(fc.string(), fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')), fc.constant('\\N\t\n\\'));
-    const write = fc.record({ table: fc.constantFrom('a', 'b'), id: fc.constantFrom('1', '2', '3', 'ü'), v: fc.option(values) });
+    const values = fc.oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', '')),
+      fc.constant('\\N\t\n\\'),
+    );
+    const write = fc.record({
+      table: fc.constantFrom('a', 'b'),
+      id: fc.constantFrom('1', '2', '3', 'ü'),
+      v: fc.option(values),
+    });
     const transactions = fc.array(fc.array(write, { minLength: 1, maxLength: 5 }), { maxLength: 4 });
     await fc.assert(
       fc.asyncProperty(transactions, transactions, transactions, async (before, during, after) => {
@@ -294,7 +302,9 @@ function positionTests(createDatabase: () => Promise<SourceDatabase>): void {
     await stream.passed(await opened.source.head());
     const before = stream.events.length;
     await opened.source.heartbeat();
-    await stream.until(({ events }) => events.slice(before).some(({ kind }) => kind === 'commit' || kind === 'keepalive'));
+    await stream.until(({ events }) =>
+      events.slice(before).some(({ kind }) => kind === 'commit' || kind === 'keepalive'),
+    );
   });
 }
 
@@ -306,7 +316,10 @@ function cursorTests(createDatabase: () => Promise<SourceDatabase>): void {
     expect(await opened.source.cursorState(opened.cursor, opened.snapshot.position)).toEqual({ kind: 'ok' });
     await opened.source.dropCursor(opened.cursor);
     await opened.source.dropCursor(opened.cursor);
-    expect(await opened.source.cursorState(opened.cursor)).toMatchObject({ kind: 'lost', code: expect.stringMatching(/^PSYNC_S/) });
+    expect(await opened.source.cursorState(opened.cursor)).toMatchObject({
+      kind: 'lost',
+      code: expect.stringMatching(/^PSYNC_S/),
+    });
     await expect(startStream(opened.source, opened.cursor, opened.snapshot.position).ended).rejects.toMatchObject({
       code: expect.stringMatching(/^PSYNC_S/),
     });
@@ -482,11 +495,15 @@ function startStream(
 }
 
 function isAtOrAfter(source: Source, event: StreamEvent, target: Position): boolean {
-  return (event.kind === 'commit' || event.kind === 'keepalive') && source.comparePositions(event.position, target) >= 0;
+  return (
+    (event.kind === 'commit' || event.kind === 'keepalive') && source.comparePositions(event.position, target) >= 0
+  );
 }
 
 function insertedIds(events: readonly StreamEvent[]): string[] {
-  return events.flatMap((event) => (event.kind === 'insert' ? [String(event.after[event.table.columns.indexOf('id')])] : []));
+  return events.flatMap((event) =>
+    event.kind === 'insert' ? [String(event.after[event.table.columns.indexOf('id')])] : [],
+  );
 }
 
 function hasInsert(events: readonly StreamEvent[], id: string): boolean {
@@ -495,7 +512,9 @@ function hasInsert(events: readonly StreamEvent[], id: string): boolean {
 
 /** Position of the commit of the transaction that inserted the row. */
 function positionOfInsert(events: readonly StreamEvent[], id: string): Position {
-  const index = events.findIndex((event) => event.kind === 'insert' && event.after[event.table.columns.indexOf('id')] === id);
+  const index = events.findIndex(
+    (event) => event.kind === 'insert' && event.after[event.table.columns.indexOf('id')] === id,
+  );
   const commit = events.slice(index).find((event) => event.kind === 'commit');
   if (index === -1 || commit === undefined) throw new Error(`No committed insert of ${id} arrived.`);
   return commit.position;

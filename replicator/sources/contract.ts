@@ -46,7 +46,14 @@ export type Change =
       /** Bytes the source sent for it. */
       readonly bytes: number;
     }
-  | { readonly kind: 'delete'; readonly table: ReplicatedTable; readonly key: string; readonly before: SourceRow | null; readonly keyRow: SourceRow; readonly bytes: number }
+  | {
+      readonly kind: 'delete';
+      readonly table: ReplicatedTable;
+      readonly key: string;
+      readonly before: SourceRow | null;
+      readonly keyRow: SourceRow;
+      readonly bytes: number;
+    }
   | { readonly kind: 'truncate'; readonly table: ReplicatedTable };
 
 /** Column name -> value text as the source sent it. */
@@ -80,7 +87,11 @@ export interface TableReport {
 export interface CheckReport {
   readonly ok: boolean;
   readonly serverVersion: string | null;
-  readonly findings: readonly { readonly level: 'warning' | 'fatal'; readonly code: string; readonly message: string }[];
+  readonly findings: readonly {
+    readonly level: 'warning' | 'fatal';
+    readonly code: string;
+    readonly message: string;
+  }[];
 }
 
 export interface CopyPart {
@@ -93,7 +104,11 @@ export interface CopyPart {
 export interface Snapshot {
   readonly position: Position;
   /** Wanted tables that exist and can be replicated, with an estimate of their rows; tables that cannot come as reports. */
-  readonly tables: readonly { readonly table: ReplicatedTable; readonly rowsEstimated: number; readonly ranges: readonly string[] }[];
+  readonly tables: readonly {
+    readonly table: ReplicatedTable;
+    readonly rowsEstimated: number;
+    readonly ranges: readonly string[];
+  }[];
   readonly reports: readonly TableReport[];
   /**
    * Reads the parts with `connections` readers side by side; `rows` is called for batches of rows of one part (a returned promise holds
@@ -125,7 +140,9 @@ export interface SourceStatus {
 }
 
 /** The slot/cursor is gone or unusable: start over with a new one while clients are still served (R-72, R-103, R-108). */
-export type OpenResult = { readonly kind: 'ok' } | { readonly kind: 'lost'; readonly code: string; readonly reason: string };
+export type OpenResult =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'lost'; readonly code: string; readonly reason: string };
 
 /** One connection of `replication.connections[]`, opened for replication. */
 export interface Source {
@@ -188,7 +205,11 @@ export interface SourceModule<Connection> {
   open(connection: Connection, dependencies: SourceDependencies): Source;
 }
 export interface SourceDependencies {
-  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly log: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+    error(fields: object, message: string): void;
+  };
   readonly metrics?: { replicatedBytes(bytes: number): void };
   readonly snapshotConnections: number;
   /** Value options that change the mapping of types (S-43…S-49, S-285…S-302). */

@@ -24,5 +24,8 @@ export function defaultSchemaOf(connection: SourceConnection): string {
 }
 
 function notImplemented(type: string): Error {
-  return codedError('PSYNC_S0001', `This version has no module for sources of type ${type}. Use a postgresql connection.`);
+  return codedError(
+    'PSYNC_S0001',
+    `This version has no module for sources of type ${type}. Use a postgresql connection.`,
+  );
 }

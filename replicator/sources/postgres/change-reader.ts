@@ -1,9 +1,28 @@
 import type { Change, Position, StreamEvent } from '../contract.ts';
 import type { KnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
-import { malformed, messageBytes, readBegin, readCommit, readOid, readRelation, readTruncate, readTuple } from './pgoutput.ts';
+import {
+  malformed,
+  messageBytes,
+  readBegin,
+  readCommit,
+  readOid,
+  readRelation,
+  readTruncate,
+  readTuple,
+} from './pgoutput.ts';
 import { comparePositions, formatPositionHalves } from './position.ts';
-import { buildRow, createRowBytes, isTooLarge, isUnchanged, omittedColumns, retainedValues, type RowBytes, type RowLayout, rowKey } from './rows.ts';
+import {
+  buildRow,
+  createRowBytes,
+  isTooLarge,
+  isUnchanged,
+  omittedColumns,
+  retainedValues,
+  type RowBytes,
+  type RowLayout,
+  rowKey,
+} from './rows.ts';
 import type { PublishedTable } from './tables.ts';
 
 /**
@@ -77,7 +96,8 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
     }
     return events;
   };
-  const emitChange = (change: Change): void | Promise<void> => (announced ? emit(change) : emitAll(withBegin([change])));
+  const emitChange = (change: Change): void | Promise<void> =>
+    announced ? emit(change) : emitAll(withBegin([change]));
 
   /** What the description of a wanted table means for the stream (R-121…R-124, S-441…S-444). */
   const tableEvents = (relation: Relation, layout: RowLayout): StreamEvent[] => {
@@ -263,7 +283,14 @@ function updateOf(layout: RowLayout, row: RowBytes, old: RowBytes | null, comple
 function deleteOf(layout: RowLayout, row: RowBytes, complete: boolean, bytes: number): Change {
   checkColumns(layout, row);
   const values = buildRow(layout, row);
-  return { kind: 'delete', table: layout.table, key: rowKey(layout, row), before: complete ? values : null, keyRow: values, bytes };
+  return {
+    kind: 'delete',
+    table: layout.table,
+    key: rowKey(layout, row),
+    before: complete ? values : null,
+    keyRow: values,
+    bytes,
+  };
 }
 
 function checkColumns(layout: RowLayout, row: RowBytes): void {

@@ -70,10 +70,18 @@ async function checkSettings(queries: SideQueries): Promise<Finding[]> {
     });
   }
   if (!canReplicate) {
-    findings.push({ level: 'fatal', code: 'PSYNC_S1172', message: `The role may not replicate. ${replicationRoleAdvice}` });
+    findings.push({
+      level: 'fatal',
+      code: 'PSYNC_S1172',
+      message: `The role may not replicate. ${replicationRoleAdvice}`,
+    });
   }
   if (senders === 0) {
-    findings.push({ level: 'fatal', code: 'PSYNC_S1174', message: 'max_wal_senders of the source is 0. Set it to at least 10.' });
+    findings.push({
+      level: 'fatal',
+      code: 'PSYNC_S1174',
+      message: 'max_wal_senders of the source is 0. Set it to at least 10.',
+    });
   }
   if (used >= slots) {
     // Not fatal: one of them may be ours. A deployment needs a second one (R-83).
@@ -110,11 +118,15 @@ async function checkPublication(queries: SideQueries, versionNumber: number): Pr
   const missing = (['insert', 'update', 'delete', 'truncate'] as const).filter((operation) => !row[`pub${operation}`]);
   if (missing.length > 0) {
     const alter = `ALTER PUBLICATION ${publicationName} SET (publish = 'insert, update, delete, truncate')`;
-    findings.push(fatal('PSYNC_S1142', `Publication ${publicationName} does not publish ${missing.join(', ')}. Run ${alter}.`));
+    findings.push(
+      fatal('PSYNC_S1142', `Publication ${publicationName} does not publish ${missing.join(', ')}. Run ${alter}.`),
+    );
   }
   if (row.via_root) {
     const alter = `ALTER PUBLICATION ${publicationName} SET (publish_via_partition_root = false)`;
-    findings.push(fatal('PSYNC_S1143', `Publication ${publicationName} uses publish_via_partition_root. Run ${alter}.`));
+    findings.push(
+      fatal('PSYNC_S1143', `Publication ${publicationName} uses publish_via_partition_root. Run ${alter}.`),
+    );
   }
   return findings;
 }

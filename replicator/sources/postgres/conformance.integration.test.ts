@@ -16,7 +16,11 @@ for (const version of [15, 18]) {
         await app.query('BEGIN');
         for (const { table, id, v } of writes) {
           if (v === null) await app.query(`DELETE FROM ${table} WHERE id = $1`, [id]);
-          else await app.query(`INSERT INTO ${table} VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET v = excluded.v`, [id, v]);
+          else
+            await app.query(`INSERT INTO ${table} VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET v = excluded.v`, [
+              id,
+              v,
+            ]);
         }
         await app.query('COMMIT');
       },

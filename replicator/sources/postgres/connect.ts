@@ -33,7 +33,10 @@ export async function connectPrimary(connection: PostgresConnection, options: Co
       options.signal?.throwIfAborted();
       failures.push(
         error === standby
-          ? codedError('PSYNC_S1176', `${hostname}:${port} is a standby. Add the host of the primary, or wait for the fail-over to end.`)
+          ? codedError(
+              'PSYNC_S1176',
+              `${hostname}:${port} is a standby. Add the host of the primary, or wait for the fail-over to end.`,
+            )
           : sourceError(error, `Connecting to ${hostname}:${port}`),
       );
     }
@@ -94,7 +97,11 @@ const sessionSettings = [
 ].join('; ');
 
 /** Runs `work`; when `signal` aborts, cuts the client's connection and rejects with the signal's reason at once. */
-export async function abortable<T>(client: pg.Client, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+export async function abortable<T>(
+  client: pg.Client,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   if (signal === undefined) return work();
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();

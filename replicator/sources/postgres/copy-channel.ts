@@ -139,7 +139,7 @@ export function createCopyChannel(client: pg.Client): CopyChannel {
     if (!held) proceed();
   });
   const ended = (error?: unknown): void =>
-    end(error instanceof Error ? error : current?.failure ?? new Error('Connection terminated unexpectedly'));
+    end(error instanceof Error ? error : (current?.failure ?? new Error('Connection terminated unexpectedly')));
   socket.on('error', ended);
   socket.on('close', () => ended());
   socket.on('end', () => ended());

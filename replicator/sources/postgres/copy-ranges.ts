@@ -38,7 +38,9 @@ function pagesPerRange(table: FoundTable, facts: ServerFacts, pages: number): nu
 const guessedRowBytes = 100;
 
 export function estimatedRows(table: FoundTable): number {
-  return Math.round(table.rows >= 0 && (table.rows > 0 || table.bytes === 0) ? table.rows : table.bytes / guessedRowBytes);
+  return Math.round(
+    table.rows >= 0 && (table.rows > 0 || table.bytes === 0) ? table.rows : table.bytes / guessedRowBytes,
+  );
 }
 
 /** The file that a range belongs to. */

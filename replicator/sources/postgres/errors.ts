@@ -50,18 +50,24 @@ export function sourceError(failure: unknown, doing: string): CodedError {
 
   if (state === null) {
     if (isTimeout(error)) return make('PSYNC_S1121', 'Check the load of the source and the network between.');
-    if (isNetworkProblem(error)) return make('PSYNC_S1170', 'It is tried again; check host, port and network if it lasts.');
+    if (isNetworkProblem(error))
+      return make('PSYNC_S1170', 'It is tried again; check host, port and network if it lasts.');
     return make('PSYNC_S1120', '');
   }
   if (state === '28P01' || state === '28000' || state === '3D000') {
-    return make('PSYNC_S1171', 'Check username, password and database of the connection, and pg_hba.conf of the server.');
+    return make(
+      'PSYNC_S1171',
+      'Check username, password and database of the connection, and pg_hba.conf of the server.',
+    );
   }
-  if (state === '42501' && /walsender|replication/i.test(reason)) return make('PSYNC_S1172', replicationRoleAdvice);
+  if (state === '42501' && /wal ?sender|replication/i.test(reason)) return make('PSYNC_S1172', replicationRoleAdvice);
   if (state === '53400' && /slots/i.test(reason)) {
     return make('PSYNC_S1174', `Raise max_replication_slots, or drop slots that are not needed: ${slotsQuery}.`);
   }
-  if (state === '53300') return make('PSYNC_S1174', 'Raise max_connections or max_wal_senders, or end other connections.');
-  if (state === '55006' && /slot/i.test(reason)) return make('PSYNC_S1177', 'Normal while another replicator hands over.');
+  if (state === '53300')
+    return make('PSYNC_S1174', 'Raise max_connections or max_wal_senders, or end other connections.');
+  if (state === '55006' && /slot/i.test(reason))
+    return make('PSYNC_S1177', 'Normal while another replicator hands over.');
   // Ended by an administrator, or the server is starting, stopping or recovering.
   if (state.startsWith('57P') || state.startsWith('08')) return make('PSYNC_S1170', 'It is tried again.');
   return make('PSYNC_S1120', '');
@@ -83,12 +89,19 @@ function reasonOf(error: unknown): string {
 
 function isTimeout(error: unknown): boolean {
   const { code, message } = (error ?? {}) as DriverError;
-  return code === 'ETIMEDOUT' || code === 'ESOCKETTIMEDOUT' || (typeof message === 'string' && /read timeout|timeout expired|timed out/i.test(message));
+  return (
+    code === 'ETIMEDOUT' ||
+    code === 'ESOCKETTIMEDOUT' ||
+    (typeof message === 'string' && /read timeout|timeout expired|timed out/i.test(message))
+  );
 }
 
 function isNetworkProblem(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isNetworkProblem);
   const { code, message } = (error ?? {}) as DriverError;
   if (typeof code === 'string' && networkCodes.has(code)) return true;
-  return typeof message === 'string' && /connection (terminated|closed)|socket hang up|connection ended|SSL connection/i.test(message);
+  return (
+    typeof message === 'string' &&
+    /connection (terminated|closed)|socket hang up|connection ended|SSL connection/i.test(message)
+  );
 }

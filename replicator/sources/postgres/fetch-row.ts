@@ -13,13 +13,15 @@ export async function fetchRow(queries: SideQueries, layout: RowLayout, key: str
   const { published, table, decoders, forms } = layout;
   if (table.identity !== 'key') return null;
   const columns = published.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
-  const conditions = table.identityColumns.map((index, number) => `${quoteIdentifier(table.columns[index]!)} = $${number + 1}`);
+  const conditions = table.identityColumns.map(
+    (index, number) => `${quoteIdentifier(table.columns[index]!)} = $${number + 1}`,
+  );
   const values = await queries.using('Reading one row of the source', async (client) => {
     const { rows } = await client.query<(string | null)[]>({
       text: `SELECT ${columns} FROM ONLY ${qualifiedName(published)} WHERE ${conditions.join(' AND ')} LIMIT 1`,
       values: [...keyTexts(table, key)],
       rowMode: 'array',
-      types: asText as never,
+      types: asText,
     });
     return rows[0] ?? null;
   });

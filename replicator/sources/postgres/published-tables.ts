@@ -2,7 +2,14 @@ import type pg from 'pg';
 import type { TableReport } from '../contract.ts';
 import { publicationName } from './config.ts';
 import type { ServerFacts } from './server.ts';
-import { type PublishedColumn, type PublishedTable, qualifiedName, type ReplicaIdentity, replicaIdentityName, replicatedTable } from './tables.ts';
+import {
+  type PublishedColumn,
+  type PublishedTable,
+  qualifiedName,
+  type ReplicaIdentity,
+  replicaIdentityName,
+  replicatedTable,
+} from './tables.ts';
 
 /** A wanted table of the source as its catalogs describe it. */
 export interface FoundTable {
@@ -74,7 +81,13 @@ export async function findTables(
     });
     // Dropped since: without a file.
     if (row.file_node === null || errors.some(({ level }) => level === 'fatal')) continue;
-    tables.push({ published, rowFilter: row.row_filter, fileNode: row.file_node, bytes: Number(row.bytes), rows: row.rows });
+    tables.push({
+      published,
+      rowFilter: row.row_filter,
+      fileNode: row.file_node,
+      bytes: Number(row.bytes),
+      rows: row.rows,
+    });
   }
   return { tables, reports };
 }
@@ -116,13 +129,11 @@ function publishedTable(row: TableRow): PublishedTable {
   const identity = new Set(row.identity ?? []);
   const columns = (row.columns ?? [])
     .filter(({ published }) => published)
-    .map(
-      ({ name, type, number }): PublishedColumn => ({
-        name,
-        type: Number(type),
-        inIdentity: row.replica_identity === 'f' || identity.has(number),
-      }),
-    );
+    .map(({ name, type, number }): PublishedColumn => ({
+      name,
+      type,
+      inIdentity: row.replica_identity === 'f' || identity.has(number),
+    }));
   return { oid: Number(row.oid), schema: row.schema, name: row.name, replicaIdentity: row.replica_identity, columns };
 }
 
@@ -141,22 +152,40 @@ function problemsOf(row: TableRow, published: PublishedTable, source: string): P
     return [fatal('PSYNC_S1151', `Table ${name} is not in publication ${publicationName}. Run: ${add}`)];
   }
   if (row.readable !== true) {
-    return [fatal('PSYNC_S1152', `Table ${name} cannot be read. Grant USAGE on its schema and SELECT on it to the role of the connection.`)];
+    return [
+      fatal(
+        'PSYNC_S1152',
+        `Table ${name} cannot be read. Grant USAGE on its schema and SELECT on it to the role of the connection.`,
+      ),
+    ];
   }
   if (replicatedTable(source, published).identity === 'none') return [fatal('PSYNC_S1150', withoutIdentity(published))];
   const problems: Problem[] = [];
   if (row.row_security) {
     problems.push(
-      warning('PSYNC_S1145', `Table ${name} has row-level security and the role lacks BYPASSRLS: only rows that its policies show are copied.`),
+      warning(
+        'PSYNC_S1145',
+        `Table ${name} has row-level security and the role lacks BYPASSRLS: only rows that its policies show are copied.`,
+      ),
     );
   }
-  const hidden = (row.columns ?? []).filter((column) => !column.published && !column.generated).map((column) => column.name);
+  const hidden = (row.columns ?? [])
+    .filter((column) => !column.published && !column.generated)
+    .map((column) => column.name);
   if (hidden.length > 0) {
-    problems.push(warning('PSYNC_S1154', `Publication ${publicationName} leaves out columns of ${name}: ${hidden.join(', ')}. They are absent.`));
+    problems.push(
+      warning(
+        'PSYNC_S1154',
+        `Publication ${publicationName} leaves out columns of ${name}: ${hidden.join(', ')}. They are absent.`,
+      ),
+    );
   }
   if (row.row_filter !== null) {
     problems.push(
-      warning('PSYNC_S1154', `Publication ${publicationName} filters rows of ${name}. Redeploy the sync config after changing the filter (R-98).`),
+      warning(
+        'PSYNC_S1154',
+        `Publication ${publicationName} filters rows of ${name}. Redeploy the sync config after changing the filter (R-98).`,
+      ),
     );
   }
   return problems;

@@ -184,14 +184,14 @@ function fullKey({ bytes, start, end }: RowBytes, count: number): string {
     const to = end[index]!;
     length.writeInt32BE(to < 0 ? -1 : to - start[index]!);
     hash.update(length);
-    if (to > 0) hash.update(bytes.subarray(start[index]!, to));
+    if (to > 0) hash.update(bytes.subarray(start[index], to));
   }
   return hash.digest('hex');
 }
 
 function columnText({ bytes, start, end }: RowBytes, index: number): string | null {
   const to = end[index]!;
-  return to < 0 ? null : bytes.toString('utf8', start[index]!, to);
+  return to < 0 ? null : bytes.toString('utf8', start[index], to);
 }
 
 /** Indexes of columns that were left out, or null. */

@@ -95,8 +95,7 @@ export function createSideQueries(connection: PostgresConnection): SideQueries {
 
   return {
     using,
-    run: (doing, sql, values = []) =>
-      using(doing, async (client) => (await client.query(sql, [...values])).rows),
+    run: (doing, sql, values = []) => using(doing, async (client) => (await client.query(sql, [...values])).rows),
     async facts() {
       known ??= await using('Reading the version of the source', readServerFacts);
       return known;

@@ -47,12 +47,20 @@ function lost(slot: string, reason: string): OpenResult {
   return {
     kind: 'lost',
     code: 'PSYNC_S1146',
-    reason: `Replication slot ${slot} was invalidated: ${reason}. ${what} A new slot is created and the tables are copied again.`.replace('  ', ' '),
+    reason:
+      `Replication slot ${slot} was invalidated: ${reason}. ${what} A new slot is created and the tables are copied again.`.replace(
+        '  ',
+        ' ',
+      ),
   };
 }
 
 function unusable(slot: string, why: string): OpenResult {
-  return { kind: 'lost', code: 'PSYNC_S1146', reason: `Replication slot ${slot} ${why} A new slot is created and the tables are copied again.` };
+  return {
+    kind: 'lost',
+    code: 'PSYNC_S1146',
+    reason: `Replication slot ${slot} ${why} A new slot is created and the tables are copied again.`,
+  };
 }
 
 /**
@@ -60,7 +68,12 @@ function unusable(slot: string, why: string): OpenResult {
  * position, and the server's own log reaches at least up to it (after a fail-over to a server that lacks the last transactions it
  * does not).
  */
-export function slotState(slot: string, row: SlotRow | undefined, database: string, position: Position | null): OpenResult {
+export function slotState(
+  slot: string,
+  row: SlotRow | undefined,
+  database: string,
+  position: Position | null,
+): OpenResult {
   if (row === undefined) return unusable(slot, 'does not exist.');
   if (row.database !== database) return unusable(slot, 'belongs to another database.');
   if (row.invalidation !== null) return lost(slot, row.invalidation);
@@ -71,7 +84,10 @@ export function slotState(slot: string, row: SlotRow | undefined, database: stri
     return unusable(slot, 'was confirmed past what is stored here, as after restoring bucket storage from a backup.');
   }
   if (comparePositions(beforePageHeader(positionOf(row.wal_end)), position) < 0) {
-    return unusable(slot, 'is on a server whose log ends before what was already received, as after a fail-over that lost transactions.');
+    return unusable(
+      slot,
+      'is on a server whose log ends before what was already received, as after a fail-over that lost transactions.',
+    );
   }
   return { kind: 'ok' };
 }
@@ -85,7 +101,11 @@ export function beforePageHeader(position: Position): Position {
 }
 
 /** Reads the slot over any connection, a walsender too. */
-export async function readSlot(client: Pick<pg.Client, 'query'>, facts: ServerFacts, slot: string): Promise<SlotRow | undefined> {
+export async function readSlot(
+  client: Pick<pg.Client, 'query'>,
+  facts: ServerFacts,
+  slot: string,
+): Promise<SlotRow | undefined> {
   const { rows } = await client.query<SlotRow>(slotSql(facts, slot));
   return rows[0];
 }
@@ -132,7 +152,10 @@ export async function freeSlot(queries: SideQueries, slot: string, signal?: Abor
     const pid = rows[0]?.active_pid ?? null;
     if (pid === null) return;
     if (performance.now() > deadline) {
-      throw codedError('PSYNC_S1177', `Replication slot ${slot} is in use by process ${pid} of the source. End it with pg_terminate_backend if it should not be.`);
+      throw codedError(
+        'PSYNC_S1177',
+        `Replication slot ${slot} is in use by process ${pid} of the source. End it with pg_terminate_backend if it should not be.`,
+      );
     }
     // The server offers nothing to wait for.
     await new Promise((resolve) => setTimeout(resolve, pollMs));
@@ -181,7 +204,12 @@ export async function createSlot(walsender: pg.Client, slot: string): Promise<Cr
 export async function slotStatus(queries: SideQueries, slot: string): Promise<SourceStatus> {
   const { versionNumber } = await queries.facts();
   const recent = versionNumber >= 130_000;
-  const [row] = await queries.run<{ lag: string | null; wal_status: string | null; safe: string | null; keep: string | null }>(
+  const [row] = await queries.run<{
+    lag: string | null;
+    wal_status: string | null;
+    safe: string | null;
+    keep: string | null;
+  }>(
     'Reading the state of the replication slot',
     `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.confirmed_flush_lsn)::int8 AS lag,
             ${recent ? 's.wal_status, s.safe_wal_size' : 'NULL AS wal_status, NULL::int8'} AS safe,
@@ -200,4 +228,3 @@ export async function slotStatus(queries: SideQueries, slot: string): Promise<So
     maxWalBytes: keepMegabytes < 0 ? null : keepMegabytes * 1024 * 1024,
   };
 }
-

@@ -193,7 +193,8 @@ async function copyRows(
   };
   await channel.run(copyStatement(found, part.range), {
     data(bytes, start, end) {
-      if (readCopyLine(bytes, start, end, row) !== columns) throw malformed('copied row with another number of columns');
+      if (readCopyLine(bytes, start, end, row) !== columns)
+        throw malformed('copied row with another number of columns');
       if (isTooLarge(layout, row, end - start)) return dependencies.tooLarge(layout.published, end - start);
       batch.push({
         key: rowKey(layout, row),

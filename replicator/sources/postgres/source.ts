@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { OpenResult, ReplicatedTable, Snapshot, Source, SourceDependencies, SourceModule } from '../contract.ts';
 import { checkSource } from './check.ts';
@@ -107,11 +107,17 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           created = true;
           return { position, id };
         });
-        copiedFor.set(name, snapshot.tables.map(({ table }) => table));
+        copiedFor.set(
+          name,
+          snapshot.tables.map(({ table }) => table),
+        );
         return snapshot;
       } catch (error) {
         // Nobody would ever use it, and it would hold back the server's log.
-        if (created) await dropSlot(queries, name).catch(() => log.warn({ slot: name }, 'A replication slot that is not used could not be dropped'));
+        if (created)
+          await dropSlot(queries, name).catch(() =>
+            log.warn({ slot: name }, 'A replication slot that is not used could not be dropped'),
+          );
         signal.throwIfAborted();
         throw error;
       } finally {
@@ -128,7 +134,9 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     },
     async cursorState(name, position = null): Promise<OpenResult> {
       const facts = await factsOfServer();
-      const row = await queries.using('Reading the state of the replication slot', (client) => readSlot(client, facts, name));
+      const row = await queries.using('Reading the state of the replication slot', (client) =>
+        readSlot(client, facts, name),
+      );
       return slotState(name, row, connection.database, position);
     },
     async stream({ cursor, position, handler, signal, known }) {
@@ -149,7 +157,8 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           queries,
           layouts,
           isWanted: (table) => isWanted(table),
-          unusable: (table) => log.error({ code: 'PSYNC_S1150', schema: table.schema, table: table.name }, withoutIdentity(table)),
+          unusable: (table) =>
+            log.error({ code: 'PSYNC_S1150', schema: table.schema, table: table.name }, withoutIdentity(table)),
           tooLarge,
           replicatedBytes,
         },
@@ -182,4 +191,3 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     },
   };
 }
-

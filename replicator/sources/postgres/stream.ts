@@ -179,7 +179,8 @@ function createStatusSender(channel: CopyChannel, acknowledged: AcknowledgedPosi
   const tick = (silent: (error: Error) => void): void => {
     // While the handler holds the stream back, nobody listens to the server.
     const silence = channel.held ? 0 : performance.now() - channel.lastReceived;
-    if (silence > 2 * silenceMs) silent(Object.assign(new Error('the server was silent for too long: timed out'), { code: 'ETIMEDOUT' }));
+    if (silence > 2 * silenceMs)
+      silent(Object.assign(new Error('the server was silent for too long: timed out'), { code: 'ETIMEDOUT' }));
     else send(silence > silenceMs);
   };
 
@@ -235,4 +236,3 @@ async function endStream(client: pg.Client): Promise<void> {
     endQuietly(client);
   }
 }
-

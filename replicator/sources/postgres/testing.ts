@@ -1,6 +1,14 @@
 import pg from 'pg';
 import type { PostgresConnection } from '#core/platform/config/service-config.ts';
-import type { Position, ReplicatedTable, Snapshot, Source, SourceDependencies, StreamEvent, ValueOptions } from '../contract.ts';
+import type {
+  Position,
+  ReplicatedTable,
+  Snapshot,
+  Source,
+  SourceDependencies,
+  StreamEvent,
+  ValueOptions,
+} from '../contract.ts';
 import { postgresSource } from './source.ts';
 
 /** For tests only: sources of a test's own database, and recordings of what they deliver. */
@@ -30,8 +38,16 @@ export function connectionOf(url: string, changes: Partial<PostgresConnection> =
   };
 }
 
-export const edition2: ValueOptions = { timestampsIso8601: true, timestampMaxPrecision: null, customPostgresTypes: true };
-export const legacy: ValueOptions = { timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false };
+export const edition2: ValueOptions = {
+  timestampsIso8601: true,
+  timestampMaxPrecision: null,
+  customPostgresTypes: true,
+};
+export const legacy: ValueOptions = {
+  timestampsIso8601: false,
+  timestampMaxPrecision: null,
+  customPostgresTypes: false,
+};
 
 export interface LogLine {
   readonly level: 'info' | 'warn' | 'error';
@@ -43,7 +59,8 @@ export function openTestSource(
   url: string,
   options: { connection?: Partial<PostgresConnection>; values?: ValueOptions; lines?: LogLine[] } = {},
 ): Source {
-  const line = (level: LogLine['level']) => (fields: object, message: string) => void options.lines?.push({ level, fields, message });
+  const line = (level: LogLine['level']) => (fields: object, message: string) =>
+    void options.lines?.push({ level, fields, message });
   const dependencies: SourceDependencies = {
     log: { info: line('info'), warn: line('warn'), error: line('error') },
     snapshotConnections: 2,
@@ -61,7 +78,10 @@ export async function session(url: string): Promise<pg.Client & AsyncDisposable>
 }
 
 /** Rows of a snapshot by table name, as objects. */
-export async function copyAll(snapshot: Snapshot, signal = new AbortController().signal): Promise<Map<string, Record<string, unknown>[]>> {
+export async function copyAll(
+  snapshot: Snapshot,
+  signal = new AbortController().signal,
+): Promise<Map<string, Record<string, unknown>[]>> {
   const found = new Map<string, Record<string, unknown>[]>();
   for (const { table } of snapshot.tables) found.set(table.name, []);
   const parts = snapshot.tables.flatMap(({ table, ranges }) => ranges.map((range) => ({ table, range })));
@@ -98,7 +118,11 @@ export function record(
   source: Source,
   cursor: string,
   position: Position,
-  options: { onEvent?: (event: StreamEvent) => void | Promise<void>; acknowledge?: boolean; known?: readonly ReplicatedTable[] } = {},
+  options: {
+    onEvent?: (event: StreamEvent) => void | Promise<void>;
+    acknowledge?: boolean;
+    known?: readonly ReplicatedTable[];
+  } = {},
 ): Recording {
   const events: StreamEvent[] = [];
   const abort = new AbortController();
@@ -148,7 +172,12 @@ export function record(
     events,
     until,
     passed: (at) =>
-      until((all) => all.some((event) => (event.kind === 'commit' || event.kind === 'keepalive') && source.comparePositions(event.position, at) >= 0)),
+      until((all) =>
+        all.some(
+          (event) =>
+            (event.kind === 'commit' || event.kind === 'keepalive') && source.comparePositions(event.position, at) >= 0,
+        ),
+      ),
     ended,
     async stop() {
       abort.abort();

@@ -53,16 +53,17 @@ const builtIn: ReadonlyMap<number, string> = new Map([
   [3802, 'jsonb'],
 ]);
 
+/** `int8` comes as text. */
 interface TypeRow {
-  oid: number;
+  oid: string;
   typname: string;
   typtype: string;
-  typbasetype: number;
-  element: number | null;
+  typbasetype: string;
+  element: string | null;
   delimiter: string | null;
   fields: readonly { name: string; type: number }[] | null;
-  bound: number | null;
-  range: number | null;
+  bound: string | null;
+  range: string | null;
 }
 
 export function createTypeCatalog(query: RunQuery, versionNumber: () => Promise<number>): TypeCatalog {
@@ -124,7 +125,7 @@ function typeInfo(row: TypeRow): TypeInfo {
   if (row.typtype === 'd') return { kind: 'domain', base: Number(row.typbasetype) };
   if (row.typtype === 'e') return { kind: 'enum' };
   if (row.typtype === 'c') {
-    return { kind: 'composite', fields: (row.fields ?? []).map(({ name, type }) => ({ name, type: Number(type) })) };
+    return { kind: 'composite', fields: row.fields ?? [] };
   }
   return { kind: 'base', name: row.typname, custom: Number(row.oid) >= firstUserOid };
 }

@@ -33,14 +33,20 @@ export function createColumnDecoders(catalog: TypeCatalog, options: ValueOptions
     const type = catalog.get(oid);
     return !(type?.kind === 'base' && !type.custom);
   };
-  const variable = (fromText: (value: string) => SqliteValue): ColumnDecoder => ({ form: 'other', fromText, storage: 'variable' });
+  const variable = (fromText: (value: string) => SqliteValue): ColumnDecoder => ({
+    form: 'other',
+    fromText,
+    storage: 'variable',
+  });
 
   const make = (type: TypeInfo): ColumnDecoder => {
     if (type.kind === 'base') return baseDecoder(type.custom ? '' : type.name, options);
     if (type.kind === 'enum') return fixedText;
     // Arrays of built-in types were always decoded; everything made by users only with the option (S-46).
-    if (type.kind === 'array') return options.customPostgresTypes || !isCustom(type.element) ? variable(json.array(type)) : wireText;
-    if (!options.customPostgresTypes) return type.kind === 'domain' ? { ...wireText, storage: of(type.base).storage } : wireText;
+    if (type.kind === 'array')
+      return options.customPostgresTypes || !isCustom(type.element) ? variable(json.array(type)) : wireText;
+    if (!options.customPostgresTypes)
+      return type.kind === 'domain' ? { ...wireText, storage: of(type.base).storage } : wireText;
     switch (type.kind) {
       case 'domain':
         return of(type.base);

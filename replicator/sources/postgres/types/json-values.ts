@@ -1,6 +1,13 @@
 import type { ValueOptions } from '../../contract.ts';
 import type { TypeCatalog, TypeInfo } from './catalog.ts';
-import { type ArrayLiteral, type RangeLiteral, parseArrayLiteral, parseCompositeLiteral, parseMultirangeLiteral, parseRangeLiteral } from './literals.ts';
+import {
+  type ArrayLiteral,
+  type RangeLiteral,
+  parseArrayLiteral,
+  parseCompositeLiteral,
+  parseMultirangeLiteral,
+  parseRangeLiteral,
+} from './literals.ts';
 import { timeFormatter, timestampFormatter } from './timestamps.ts';
 
 /**
