@@ -2,7 +2,7 @@
 // The first step of `npm start` and `npm test` on a fresh checkout. Runs on Node 18 and later, without dependencies:
 // installs them where they are missing or differ from package-lock.json, then runs the wanted program on Node 24.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,11 +40,18 @@ function isInstalled() {
     const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
     const installed = read('node_modules/.package-lock.json');
     return Object.entries(read('package-lock.json')).every(
-      ([path, wanted]) => path === '' || wanted.optional || installed[path]?.version === wanted.version,
+      ([path, wanted]) => path === '' || !isNeeded(wanted) || installed[path]?.version === wanted.version,
     );
   } catch {
     return false;
   }
+}
+
+/** Optional packages are needed where they are the native part of another for just this platform. */
+function isNeeded({ optional, os, cpu, libc }) {
+  if (!optional) return true;
+  if (!os?.includes(process.platform) || !cpu?.includes(process.arch)) return false;
+  return libc === undefined || libc.includes(process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl');
 }
 
 function install() {
@@ -61,12 +68,47 @@ function install() {
 
 function npm(...words) {
   words.push('--no-audit', '--no-fund', '--loglevel=error');
-  // Under `npm run` that same npm; it is a script for Node.
-  const own = process.env.npm_execpath;
-  const [command, args] = own?.endsWith('.js') ? [process.execPath, [own, ...words]] : ['npm', words];
-  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  // Native packages name the Node they work with, and an older one makes npm leave them out without a word.
+  const [command, ...first] = major > 20 || (major === 20 && minor >= 19) ? hostNpm() : newerNpm();
+  const result = spawnSync(command, [...first, ...words], { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 });
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`;
   return { status: result.status, output };
+}
+
+/** Under `npm run` that same npm; it is a script for Node. */
+function hostNpm() {
+  const own = process.env.npm_execpath;
+  return own?.endsWith('.js') ? [process.execPath, own] : ['npm'];
+}
+
+/** Node 24 with an npm of its age, from the registry through the host's npm. */
+function newerNpm() {
+  const folder = join(root, '.cache', 'bootstrap');
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const name = `node${process.platform === 'darwin' && process.arch === 'arm64' ? '-bin' : ''}-${process.platform}-${process.arch}`;
+  const node = join(folder, 'node_modules', name, 'bin', 'node');
+  if (!existsSync(node)) {
+    mkdirSync(folder, { recursive: true });
+    const [command, ...first] = hostNpm();
+    const wanted = [`${name}@${packages['node_modules/node'].version}`, 'npm@11'];
+    const words = [
+      'install',
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+      '--prefix',
+      folder,
+      ...wanted,
+    ];
+    const result = spawnSync(command, [...first, ...words], { cwd: folder, encoding: 'utf8' });
+    if (!existsSync(node)) {
+      console.error(`${result.stdout ?? ''}${result.stderr ?? ''}\nPlease install Node 20.19 or later.`);
+      process.exit(1);
+    }
+  }
+  return [node, join(folder, 'node_modules', 'npm', 'bin', 'npm-cli.js')];
 }
 
 /** Node 24 from the dev dependency; the host's own where npm has none for this platform. */

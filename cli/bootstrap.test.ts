@@ -70,6 +70,12 @@ test('does not install for a package that only other platforms have', async () =
   expect((await run('test')).npm).toBeUndefined();
 });
 
+test('installs again where the native part of a package is missing', async () => {
+  const native = { version: '1.0.0', optional: true, os: [process.platform], cpu: [process.arch] };
+  await writeFile(join(root, 'package-lock.json'), lock({ 'node_modules/a': '2.0.0' }, { 'node_modules/n': native }));
+  expect((await run('test')).npm).toMatch(/^ci /);
+});
+
 test('a lock file without the packages of other platforms is no obstacle', async () => {
   const called = JSON.stringify(join(root, 'called'));
   const npm = `const words = process.argv.slice(2).join(' ');
