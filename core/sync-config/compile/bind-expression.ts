@@ -35,6 +35,8 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
     case 'column':
       return bindParameterColumn(expr, context) ?? resolveColumn(expr.table, expr.name, scope, context);
     case 'unary':
+      // the least integer can only be written with its sign
+      if (expr.op === '-' && expr.operand.kind === 'integer') return { kind: 'integer', value: `-${expr.operand.text}` };
       return { kind: 'unary', op: expr.op, operand: bind(expr.operand) };
     case 'binary':
       if (expr.op === '->' || expr.op === '->>') checkAccessor(expr.right);

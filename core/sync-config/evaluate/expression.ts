@@ -3,11 +3,13 @@ import type { CastType, ElementColumn, ParameterScope, PlanExpr, PlanOperator } 
 import type { SqliteValue } from '../values.ts';
 import { compareKnown, equalKnown, isTrue } from './comparison.ts';
 import { functionDefinition } from './functions.ts';
-import { elementsOf, extractJson, extractValue } from './json/functions.ts';
+import { arrayValues, extractJson, extractValue } from './json/functions.ts';
 import { indexAccessor, parseAccessor, parsePath, type JsonPath } from './json/path.ts';
 import {
   encodeUtf8,
   integerOrReal,
+  MAX_INTEGER,
+  MIN_INTEGER,
   realOrNull,
   textToNumeric,
   valueToInteger,
@@ -206,39 +208,22 @@ function shift(value: bigint, by: bigint): bigint {
   return by >= 0n ? BigInt.asIntN(64, value << by) : value >> -by;
 }
 
+/** Integers as long as the result fits into 64 bits, else reals. */
 function arithmetic(op: '+' | '-' | '*' | '/' | '%', left: Known, right: Known): SqliteValue {
   const a = valueToOperand(left);
   const b = valueToOperand(right);
   if (typeof a === 'bigint' && typeof b === 'bigint') {
-    switch (op) {
-      case '+':
-        return integerOrReal(a + b);
-      case '-':
-        return integerOrReal(a - b);
-      case '*':
-        return integerOrReal(a * b);
-      case '/':
-        return b === 0n ? null : integerOrReal(a / b);
-      case '%':
-        return b === 0n ? null : a % b;
-    }
-  }
-  if (op === '%') {
+    if ((op === '/' || op === '%') && b === 0n) return null;
+    const exact = op === '+' ? a + b : op === '-' ? a - b : op === '*' ? a * b : op === '/' ? a / b : a % b;
+    if (exact <= MAX_INTEGER && exact >= MIN_INTEGER) return exact;
+  } else if (op === '%') {
     const divisor = valueToInteger(right);
     return divisor === 0n ? null : Number(valueToInteger(left) % divisor);
   }
   const x = Number(a);
   const y = Number(b);
-  switch (op) {
-    case '+':
-      return realOrNull(x + y);
-    case '-':
-      return realOrNull(x - y);
-    case '*':
-      return realOrNull(x * y);
-    case '/':
-      return y === 0 ? null : realOrNull(x / y);
-  }
+  if (op === '/') return y === 0 ? null : realOrNull(x / y);
+  return realOrNull(op === '+' ? x + y : op === '-' ? x - y : x * y);
 }
 
 /** Null if any operand is null (S-174). */
@@ -267,23 +252,21 @@ function inList<Env>(operand: Evaluate<Env>, items: readonly Evaluate<Env>[], ne
   };
 }
 
+/** What is no array has no members and no non-members: neither IN nor NOT IN lets a row through. */
 function inArray<Env>(operand: Evaluate<Env>, array: Evaluate<Env>, negated: boolean): Evaluate<Env> {
   return (env) => {
+    const candidates = arrayValues(array(env));
+    if (candidates === null) return null;
+    if (candidates.length === 0) return truth(negated);
     const value = operand(env);
-    const json = array(env);
-    if (value === null || json === null) return null;
+    if (value === null) return null;
     let unknown = false;
-    for (const { value: candidate } of elementsOf(json, 'array')) {
+    for (const candidate of candidates) {
       if (candidate === null) unknown = true;
       else if (equalKnown(value, candidate)) return truth(!negated);
     }
-    // what is no array has no members: neither IN nor NOT IN may then let a row through
-    return unknown || elementsOf(json, 'array').length === 0 ? emptyMembership(json, negated) : truth(negated);
+    return unknown ? null : truth(negated);
   };
-}
-function emptyMembership(json: Known, negated: boolean): SqliteValue {
-  const isEmptyArray = typeof json === 'string' && /^\s*\[\s*\]\s*$/.test(json);
-  return isEmptyArray ? truth(negated) : null;
 }
 
 function caseOf<Env>(node: Extract<PlanExpr, { kind: 'case' }>, build: (expr: PlanExpr) => Evaluate<Env>): Evaluate<Env> {

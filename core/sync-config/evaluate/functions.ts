@@ -2,6 +2,8 @@
 import type { PlanExpr } from '../plan.ts';
 import type { SqliteValue } from '../values.ts';
 import { isTrue } from './comparison.ts';
+import { checkDateArguments, datetime, unixepoch } from './date-functions.ts';
+import { asGeoJson, asText, pointX, pointY } from './geometry.ts';
 import { arrayLength, isValid, objectKeys } from './json/functions.ts';
 import { substring, instr, textLength, upper, lower } from './text-functions.ts';
 import { encodeUtf8, valueToText } from './numbers.ts';
@@ -67,6 +69,12 @@ const FUNCTIONS: Readonly<Record<string, FunctionDefinition>> = {
   json_array_length: { minimum: 1, maximum: 1, usage: 'json_array_length(data)', apply: arrayLength },
   json_valid: { minimum: 1, maximum: 1, usage: 'json_valid(data)', apply: isValid },
   json_keys: { minimum: 1, maximum: 1, usage: 'json_keys(data)', apply: objectKeys },
+  unixepoch: { minimum: 1, maximum: 3, usage: "unixepoch(time [, 'subsec'])", apply: unixepoch, check: checkDateArguments },
+  datetime: { minimum: 1, maximum: 3, usage: "datetime(time [, 'unixepoch'] [, 'subsec'])", apply: datetime, check: checkDateArguments },
+  st_x: { minimum: 1, maximum: 1, usage: 'ST_X(point)', apply: pointX },
+  st_y: { minimum: 1, maximum: 1, usage: 'ST_Y(point)', apply: pointY },
+  st_astext: { minimum: 1, maximum: 1, usage: 'ST_AsText(geometry)', apply: asText },
+  st_asgeojson: { minimum: 1, maximum: 1, usage: 'ST_AsGeoJSON(geometry)', apply: asGeoJson },
   uuid_blob: { minimum: 1, maximum: 1, usage: 'uuid_blob(id)', apply: uuidBlob },
 };
 

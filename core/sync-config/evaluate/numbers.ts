@@ -89,6 +89,11 @@ export function textToReal(text: string): number {
   return Number.isNaN(value) ? 0 : value;
 }
 
+/** The number that the whole text stands for; null when it is none. */
+export function numericValue(text: string): number | null {
+  return numericPrefix(text).complete ? textToReal(text) : null;
+}
+
 /** CAST to INTEGER of a text: longest integer prefix, cut to the range of 64 bits. */
 export function textToInteger(text: string): bigint {
   return integerPrefix(text) ?? (text.charCodeAt(skipSpace(text, 0)) === 45 ? MIN_INTEGER : MAX_INTEGER);
@@ -118,15 +123,17 @@ export function textToNumeric(text: string): bigint | number {
   return exact ? BigInt(operand) : operand;
 }
 
-/** Text of a real: 15 digits if they identify it, else 17; always with a point or exponent. */
+/**
+ * Text of a real in SQLite's layout, always with a point. The digits are the fewest that identify it: SQLite itself
+ * gives 15 or 17 depending on its version, and the last ones are not exact.
+ */
 export function realToText(value: number): string {
   if (!Number.isFinite(value)) return value > 0 ? 'Inf' : '-Inf';
   if (value === 0) return '0.0';
-  const short = value.toExponential(14);
-  const [mantissa, exponentText] = (Number(short) === value ? short : value.toExponential(16)).split('e') as [string, string];
+  const [mantissa, exponentText] = value.toExponential().split('e') as [string, string];
   const exponent = Number(exponentText);
   const negative = mantissa.startsWith('-');
-  const digits = mantissa.replace('-', '').replace('.', '').replace(/0+$/, '');
+  const digits = mantissa.replace('-', '').replace('.', '');
   const sign = negative ? '-' : '';
   if (exponent < -4 || exponent > 16) {
     const fraction = digits.length > 1 ? digits.slice(1) : '0';

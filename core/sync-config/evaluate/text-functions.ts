@@ -2,6 +2,8 @@
 import type { SqliteValue } from '../values.ts';
 import { valueToInteger, valueToText } from './numbers.ts';
 
+/** SQLite's own limit for a value; a missing length of `substr` is this one. */
+const MAX_LENGTH = 1_000_000_000;
 const HAS_SURROGATE = /[\ud800-\udfff]/;
 
 export function upper(value: SqliteValue): SqliteValue {
@@ -30,6 +32,7 @@ function codePointCount(text: string): number {
 export function substring(value: SqliteValue, start?: SqliteValue, length?: SqliteValue): SqliteValue {
   if (value === null || start === null || start === undefined || length === null) return null;
   if (typeof value === 'object') {
+    if (value.byteLength === 0) return null;
     const range = substringRange(value.byteLength, start, length);
     return value.slice(range.from, range.to);
   }
@@ -45,9 +48,8 @@ export function substring(value: SqliteValue, start?: SqliteValue, length?: Sqli
 
 type Known = Exclude<SqliteValue, null>;
 function substringRange(size: number, start: Known, length: Known | undefined): { from: number; to: number } {
-  const clamp = (value: bigint): number => Number(value > 1n << 52n ? 1n << 52n : value < -(1n << 52n) ? -(1n << 52n) : value);
-  let first = clamp(valueToInteger(start));
-  let count = length === undefined ? Number.MAX_SAFE_INTEGER : clamp(valueToInteger(length));
+  let first = Number(valueToInteger(start));
+  let count = length === undefined ? MAX_LENGTH : Number(valueToInteger(length));
   const backwards = count < 0;
   if (backwards) count = -count;
   if (first < 0) {

@@ -93,12 +93,16 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
       throw new SqlError('PSYNC_R2205', 'Only IS NULL and IS NOT NULL are supported; compare other values with =.', cursor.peek());
     }
     cursor.next();
+    // SQLite would read `x IS (NULL + 1)`
+    endOfTest(cursor, 'IS NULL');
     return { kind: 'isNull', operand, negated, ...cursor.spanFrom(start) };
   }
   const negated = cursor.isWord('not') && ['in', 'between', 'like', 'glob', 'regexp', 'match'].includes(cursor.peek(1).text);
   if (negated) cursor.next();
   if (cursor.acceptWord('in')) {
-    const set = parseExpression(cursor, EQUALITY);
+    // SQLite would read `(x IN (1, 2)) + 1`
+    const set = cursor.isSymbol('(') ? parseParenthesis(cursor) : parseExpression(cursor, EQUALITY);
+    endOfTest(cursor, 'IN (…)');
     return { kind: 'in', operand, set, negated, ...cursor.spanFrom(start) };
   }
   if (cursor.acceptWord('between')) {
@@ -112,6 +116,13 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
     throw new SqlError('PSYNC_R2205', `Operator ${token.text.toUpperCase()} is not supported.`, token);
   }
   return null;
+}
+
+/** An operator that binds tighter than the test before it would be read in a way that nobody means. */
+function endOfTest(cursor: Cursor, test: string): void {
+  const following = cursor.peek();
+  if (following.kind !== 'symbol' || (following.text !== '::' && (BINARY[following.text]?.power ?? 0) <= EQUALITY)) return;
+  throw new SqlError('PSYNC_R2101', `Found ${following.text} after ${test}: put ${test} and what it tests in parentheses.`, following);
 }
 
 /** Read left to right with equal precedence, `a + b * c` would be something else: say so (open question 9). */

@@ -115,6 +115,19 @@ export function elementsOf(json: SqliteValue, mode: 'array' | 'each'): JsonEleme
   return elements;
 }
 
+/** Values of a JSON array; null for anything else. */
+export function arrayValues(json: SqliteValue): SqliteValue[] | null {
+  const text = jsonText(json);
+  const root = text === null ? -1 : rootOf(text);
+  if (text === null || root < 0 || text.charCodeAt(root) !== 91) return null;
+  const values: SqliteValue[] = [];
+  eachChild(text, root, (_keyStart, _keyEnd, valueStart) => {
+    values.push(sqlValue(text, valueStart));
+    return false;
+  });
+  return values;
+}
+
 function element(text: string, start: number, key: SqliteValue): JsonElement {
   const value = sqlValue(text, start);
   const type = jsonType(text, start, value);
