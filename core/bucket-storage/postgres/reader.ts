@@ -1,0 +1,107 @@
+/** Reads for API workers: one statement each, so that an answer is of one moment, and never beyond the visible checkpoint (I1, R-35). */
+import type { BucketReader, BucketRef, Chunk, CommitNotice, LookupKey } from '../contract.ts';
+import { int4Array, textArray } from './binary-arrays.ts';
+import { CHUNK_COLUMNS, chunkOf, type ChunkRow } from './chunk-rows.ts';
+import type { Database, Statement } from './database.ts';
+import { indexKey } from './key-text.ts';
+import { noticeOf, type CommitRow } from './notice-lists.ts';
+import { bounded, totalsOf, totalsQuery, type TotalsRow } from './writer-reads.ts';
+
+/** Chunks looked at for one page: small ones fill a page by their number, not by their bytes. */
+const MIN_PAGE_ROWS = 16;
+const MAX_PAGE_ROWS = 512;
+const TYPICAL_CHUNK_BYTES = 4096;
+
+export function createReader(database: Database): BucketReader {
+  return {
+    async checkpoint() {
+      const [row] = await database.read<{ version: number | null; op: number }>(CHECKPOINT);
+      return row?.version == null ? null : { version: row.version, op: row.op };
+    },
+    noticesAfter: (op, limit) => noticesAfter(database, op, limit),
+    async totals(buckets, op) {
+      bounded(buckets.length);
+      if (buckets.length === 0) return [];
+      const keys = [int4Array(buckets, (bucket) => bucket.definition), textArray(buckets, (bucket) => indexKey(bucket.key))];
+      const [row] = await database.read<TotalsRow>(TOTALS, [...keys, op]);
+      return totalsOf(row!);
+    },
+    chunks: (bucket, after, upTo, maxBytes) => readChunks(database, bucket, after, upTo, maxBytes),
+    lookups: (keys, op) => readLookups(database, keys, op),
+  };
+}
+
+const CHECKPOINT: Statement = {
+  name: 'checkpoint',
+  text: 'SELECT visible_version AS version, visible_op AS op FROM powersync.instance WHERE id = 1',
+};
+
+const VISIBLE = '(SELECT visible_op FROM powersync.instance WHERE id = 1)';
+
+const TOTALS: Statement = {
+  name: 'totals',
+  text: totalsQuery('unnest($1::int[], $2::text[])', `AND d.last_op <= least($3::bigint, ${VISIBLE})`),
+};
+
+const NOTICES: Statement = {
+  name: 'notices',
+  text: `SELECT i.visible_op, c.op, c.previous, c.version, c.buckets, c.lookups, c.write_checkpoints, c.source_time_ms, c.stored_ms
+    FROM powersync.instance i LEFT JOIN LATERAL (
+      SELECT * FROM powersync.commits n WHERE n.op > $1::bigint ORDER BY n.op LIMIT $2::int) c ON true
+    WHERE i.id = 1 ORDER BY c.op`,
+};
+
+async function noticesAfter(database: Database, op: number, limit: number): Promise<readonly CommitNotice[] | 'gap'> {
+  const rows = await database.read<CommitRow & { visible_op: number; op: number | null }>(NOTICES, [op, Math.max(1, limit)]);
+  const first = rows[0]!;
+  if (first.op === null) return first.visible_op > op ? 'gap' : [];
+  if (first.previous > op) return 'gap';
+  return rows.map(noticeOf);
+}
+
+/** Sizes are counted from the front; the operations themselves are only fetched for what is answered. */
+const CHUNKS: Statement = {
+  name: 'chunks',
+  text: `SELECT ${CHUNK_COLUMNS}, candidates FROM (
+      SELECT page.*, sum(octet_length(operations)) OVER (ORDER BY last_op) AS bytes, row_number() OVER (ORDER BY last_op) AS place,
+        count(*) OVER () AS candidates
+      FROM (SELECT ${CHUNK_COLUMNS} FROM powersync.bucket_data
+        WHERE definition = $1 AND key = $2 AND last_op > $3::bigint AND first_op <= $4::bigint AND last_op <= ${VISIBLE}
+        ORDER BY last_op LIMIT $6::int) page
+    ) sized WHERE place = 1 OR bytes <= $5::bigint ORDER BY last_op`,
+};
+
+async function readChunks(
+  database: Database,
+  bucket: BucketRef,
+  after: number,
+  upTo: number,
+  maxBytes: number,
+): Promise<{ chunks: Chunk[]; more: boolean }> {
+  const limit = Math.min(MAX_PAGE_ROWS, Math.max(MIN_PAGE_ROWS, Math.ceil(maxBytes / TYPICAL_CHUNK_BYTES))) + 1;
+  const values = [bucket.definition, indexKey(bucket.key), after, upTo, Math.floor(maxBytes), limit];
+  const rows = await database.read<ChunkRow & { candidates: number }>(CHUNKS, values);
+  // One more than a page was looked for, so that the end is known without asking again.
+  const page = rows.length === limit ? rows.slice(0, -1) : rows;
+  return { chunks: page.map((row) => chunkOf(bucket.definition, row)), more: page.length < (rows[0]?.candidates ?? 0) };
+}
+
+/** Of every source row its newest entry at the checkpoint. */
+const LOOKUPS: Statement = {
+  name: 'lookups',
+  text: `SELECT k.n::int AS place, e."values" FROM unnest($1::int[], $2::text[]) WITH ORDINALITY AS k(lookup, key, n)
+    CROSS JOIN LATERAL (SELECT DISTINCT ON (l.row) l."values" FROM powersync.lookups l
+      WHERE l.lookup = k.lookup AND l.key = k.key AND l.op <= least($3::bigint, ${VISIBLE})
+      ORDER BY l.row, l.op DESC) e
+    WHERE e."values" IS NOT NULL`,
+};
+
+async function readLookups(database: Database, keys: readonly LookupKey[], op: number): Promise<readonly (readonly string[])[]> {
+  bounded(keys.length);
+  const result: string[][] = keys.map(() => []);
+  if (keys.length === 0) return result;
+  const columns = [int4Array(keys, (key) => key.lookup), textArray(keys, (key) => indexKey(key.key))];
+  const rows = await database.read<{ place: number; values: string }>(LOOKUPS, [...columns, op]);
+  for (const row of rows) result[row.place - 1]!.push(row.values);
+  return result;
+}
