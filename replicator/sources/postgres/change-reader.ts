@@ -150,15 +150,18 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
         if (bytes[at + 4] !== newTuple) throw malformed('insert without a row');
         readTuple(bytes, at + 5, end, after);
         if (isTooLarge(layout, after, bytesSent)) return dependencies.tooLarge(layout.published, bytesSent);
-        return emitChange(insertOf(layout, after, bytesSent));
+        return emitRow(insertOf(layout, after, bytesSent), type, bytes, at, end);
       case messageBytes.update:
-        return emitChange(readUpdate(layout, bytes, at + 4, end, bytesSent));
+        return emitRow(readUpdate(layout, bytes, at + 4, end, bytesSent), type, bytes, at, end);
       default:
         if (bytes[at + 4] !== keyTuple && bytes[at + 4] !== oldTuple) throw malformed('delete without a row');
         readTuple(bytes, at + 5, end, before);
-        return emitChange(deleteOf(layout, before, bytes[at + 4] === oldTuple, bytesSent));
+        return emitRow(deleteOf(layout, before, bytes[at + 4] === oldTuple, bytesSent), type, bytes, at, end);
     }
   };
+  /** A value that did not fit its type: the type is read again, and the message too. */
+  const emitRow = (change: Change, type: number, bytes: Buffer, at: number, end: number): void | Promise<void> =>
+    layouts.isOutdated ? layouts.reload().then(() => rowMessage(type, bytes, at, end)) : emitChange(change);
   const readUpdate = (layout: RowLayout, bytes: Buffer, from: number, end: number, bytesSent: number): Change => {
     let at = from;
     const kind = bytes[at];

@@ -24,6 +24,9 @@ export interface Layouts {
   byTable(table: ReplicatedTable): RowLayout | null;
   /** Columns read, or value options, changed. */
   refresh(): void;
+  /** A value did not fit what is known of its type: call `reload` and build the row again. */
+  readonly isOutdated: boolean;
+  reload(): Promise<void>;
 }
 
 export interface LayoutsDependencies {
@@ -69,6 +72,11 @@ export function createLayouts(dependencies: LayoutsDependencies): Layouts {
     return layout;
   };
 
+  const refresh = (): void => {
+    generation += 1;
+    decoders = null;
+  };
+
   return {
     source: dependencies.source,
     latest: (oid) => latest.get(oid) ?? null,
@@ -80,8 +88,13 @@ export function createLayouts(dependencies: LayoutsDependencies): Layouts {
       return generation;
     },
     byTable: (table) => byTable.get(table) ?? null,
-    refresh: () => {
-      generation += 1;
+    refresh,
+    get isOutdated() {
+      return catalog.isOutdated;
+    },
+    async reload() {
+      await catalog.reload();
+      refresh();
     },
   };
 }

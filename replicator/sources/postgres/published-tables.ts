@@ -92,11 +92,18 @@ export async function findTables(
   return { tables, reports };
 }
 
-/** Generated columns exist from 12 on; column lists and row filters of publications from 15. */
+/**
+ * Generated columns exist from 12 on, and are published from 18 on only, although the view names them before. Column lists and row
+ * filters of publications exist from 15 on.
+ */
 function detailsSql({ versionNumber }: ServerFacts): string {
   const generated = versionNumber >= 120_000 ? `a.attgenerated <> ''` : 'false';
   const lists = versionNumber >= 150_000;
-  const publishedColumn = lists ? 'a.attname = ANY (p.attnames)' : `NOT (${generated})`;
+  const conditions = [
+    ...(lists ? ['a.attname = ANY (p.attnames)'] : []),
+    ...(versionNumber < 180_000 ? [`NOT (${generated})`] : []),
+  ];
+  const publishedColumn = conditions.join(' AND ');
   return `
     SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
            c.relreplident::text AS replica_identity, c.reltuples::float8 AS rows,

@@ -174,11 +174,13 @@ async function checkFile(channel: CopyChannel, { published }: FoundTable, range:
 
 async function copyRows(
   channel: CopyChannel,
-  { found, layout }: CopiedTable,
+  { found, ...copied }: CopiedTable,
   part: CopyPart,
   handler: CopyHandler,
   dependencies: SnapshotDependencies,
 ): Promise<void> {
+  const { layouts } = dependencies;
+  let { layout } = copied;
   const row = createRowBytes();
   const columns = layout.forms.length;
   let batch: CopiedRow[] = [];
@@ -191,19 +193,29 @@ async function copyRows(
     size = 0;
     return handler.rows(part, rows);
   };
+  const build = (layout: RowLayout, bytes: number): CopiedRow => ({
+    key: rowKey(layout, row),
+    row: buildRow(layout, row),
+    retain: retainedValues(layout, row, false),
+    bytes,
+  });
+  const add = (copiedRow: CopiedRow): void | Promise<void> => {
+    batch.push(copiedRow);
+    size += copiedRow.bytes;
+    return size >= batchBytes ? deliver() : undefined;
+  };
   await channel.run(copyStatement(found, part.range), {
     data(bytes, start, end) {
       if (readCopyLine(bytes, start, end, row) !== columns)
         throw malformed('copied row with another number of columns');
       if (isTooLarge(layout, row, end - start)) return dependencies.tooLarge(layout.published, end - start);
-      batch.push({
-        key: rowKey(layout, row),
-        row: buildRow(layout, row),
-        retain: retainedValues(layout, row, false),
-        bytes: end - start,
+      const copiedRow = build(layout, end - start);
+      if (!layouts.isOutdated) return add(copiedRow);
+      // A value did not fit its type: the type is read again, and the row built again from the bytes, which are still there.
+      return layouts.reload().then(async () => {
+        layout = await layouts.of(layout.published, layout);
+        return add(build(layout, end - start));
       });
-      size += end - start;
-      return size >= batchBytes ? deliver() : undefined;
     },
   });
   await deliver();

@@ -176,8 +176,6 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     head: () => markHead(queries),
     async heartbeat() {
       await markHead(queries);
-      // Fields may have been added to composite types since they were read.
-      catalog.forgetComposites();
     },
     status: (cursor) => slotStatus(queries, cursor),
     want(matches, columns) {

@@ -8,7 +8,11 @@ export type TypeInfo =
   | { readonly kind: 'enum' }
   | { readonly kind: 'domain'; readonly base: number }
   | { readonly kind: 'array'; readonly element: number; readonly delimiter: string }
-  | { readonly kind: 'composite'; readonly fields: readonly { readonly name: string; readonly type: number }[] }
+  | {
+      readonly kind: 'composite';
+      readonly oid: number;
+      readonly fields: readonly { readonly name: string; readonly type: number }[];
+    }
   | { readonly kind: 'range'; readonly bound: number }
   | { readonly kind: 'multirange'; readonly range: number };
 
@@ -19,8 +23,12 @@ export interface TypeCatalog {
   has(oids: Iterable<number>): boolean;
   /** Loads what is missing of these and of everything they consist of. */
   load(oids: Iterable<number>): Promise<void>;
-  /** Forgets composite types, whose fields may change (ALTER TYPE … ADD ATTRIBUTE). */
-  forgetComposites(): void;
+  /** A value of this composite type had more members than are known of it (ALTER TYPE … ADD ATTRIBUTE). */
+  outgrown(oid: number, members: number): void;
+  /** True after `outgrown`, until `reload`. */
+  readonly isOutdated: boolean;
+  /** Loads the outgrown types again. A type that still does not fit is not tried again. */
+  reload(): Promise<void>;
 }
 
 /** Runs one statement; rows as objects. */
@@ -68,6 +76,9 @@ interface TypeRow {
 
 export function createTypeCatalog(query: RunQuery, versionNumber: () => Promise<number>): TypeCatalog {
   const types = new Map<number, TypeInfo>();
+  /** Composite types by the number of members that was seen. */
+  const outgrown = new Map<number, number>();
+  const tried = new Map<number, number>();
   for (const [oid, name] of builtIn) types.set(oid, { kind: 'base', name, custom: false });
 
   /** Types that a type consists of. */
@@ -98,19 +109,33 @@ export function createTypeCatalog(query: RunQuery, versionNumber: () => Promise<
     return unknown;
   };
 
+  const load = async (oids: Iterable<number>): Promise<void> => {
+    const wanted = [...oids];
+    for (let unknown = missing(wanted); unknown.length > 0; unknown = missing(wanted)) {
+      const rows = await query<TypeRow>(typesSql(await versionNumber()), [unknown]);
+      for (const row of rows) types.set(Number(row.oid), typeInfo(row));
+      for (const oid of unknown) if (!types.has(oid)) types.set(oid, { kind: 'base', name: '', custom: true });
+    }
+  };
+
   return {
     get: (oid) => types.get(oid) ?? null,
     has: (oids) => missing(oids).length === 0,
-    async load(oids) {
-      const wanted = [...oids];
-      for (let unknown = missing(wanted); unknown.length > 0; unknown = missing(wanted)) {
-        const rows = await query<TypeRow>(typesSql(await versionNumber()), [unknown]);
-        for (const row of rows) types.set(Number(row.oid), typeInfo(row));
-        for (const oid of unknown) if (!types.has(oid)) types.set(oid, { kind: 'base', name: '', custom: true });
-      }
+    load,
+    outgrown(oid, members) {
+      if ((tried.get(oid) ?? 0) < members) outgrown.set(oid, members);
     },
-    forgetComposites() {
-      for (const [oid, type] of types) if (type.kind === 'composite') types.delete(oid);
+    get isOutdated() {
+      return outgrown.size > 0;
+    },
+    async reload() {
+      const oids = [...outgrown.keys()];
+      for (const [oid, members] of outgrown) {
+        tried.set(oid, members);
+        types.delete(oid);
+      }
+      outgrown.clear();
+      await load(oids);
     },
   };
 }
@@ -125,7 +150,7 @@ function typeInfo(row: TypeRow): TypeInfo {
   if (row.typtype === 'd') return { kind: 'domain', base: Number(row.typbasetype) };
   if (row.typtype === 'e') return { kind: 'enum' };
   if (row.typtype === 'c') {
-    return { kind: 'composite', fields: row.fields ?? [] };
+    return { kind: 'composite', oid: Number(row.oid), fields: row.fields ?? [] };
   }
   return { kind: 'base', name: row.typname, custom: Number(row.oid) >= firstUserOid };
 }

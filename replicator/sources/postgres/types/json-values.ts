@@ -98,15 +98,21 @@ export function createJsonRenderers(catalog: TypeCatalog, options: ValueOptions)
     };
   };
 
-  const composite: JsonRenderers['composite'] = ({ fields }) => {
+  const composite: JsonRenderers['composite'] = ({ oid, fields }) => {
     const names = fields.map(({ name }) => `${JSON.stringify(name)}:`);
     const renders = fields.map(({ type }) => of(type, true));
     return (text) => {
       const members = parseCompositeLiteral(text);
-      if (members?.length !== names.length && !(names.length === 0 && text === '()')) return asString(text);
+      if (members === null) return asString(text);
+      const count = names.length === 0 && text === '()' ? 0 : members.length;
+      if (count > names.length) {
+        catalog.outgrown(oid, count);
+        return asString(text);
+      }
+      // Fewer: written before a member was added.
       let json = '{';
-      for (let index = 0; index < names.length; index += 1) {
-        const member = members![index]!;
+      for (let index = 0; index < count; index += 1) {
+        const member = members[index]!;
         if (index > 0) json += ',';
         json += names[index]! + (member === null ? 'null' : renders[index]!(member));
       }
