@@ -57,7 +57,7 @@ export function notices(factory: StorageFactory): void {
     test('old ones are removed by later commits, and a reader that needs them is told of the gap', () =>
       withInstance(factory, async ({ storage, open }) => {
         const { stream, id } = await activate(storage);
-        const clock = createFakeClock();
+        const clock = createFakeClock(Date.now());
         const writer = await (await open(undefined, clock)).takeOver('s1', 'with a clock');
         const bucket: BucketRef = { definition: id('b'), key: '[]' };
         const commit = async (position: string) =>

@@ -1,0 +1,120 @@
+/** Chunks in `bucket_data`. */
+import { Binary, type ClientSession } from 'mongodb';
+import type { BucketRef, BucketTotals, Chunk } from '../contract.ts';
+import type { ChunkDocument, Collections } from './documents.ts';
+import { bucketEnd, bucketOf, bucketPrefix, chunkId, definitionRange, opOf, opText } from './ids.ts';
+import { documentsIn } from './ranges.ts';
+import { newestPerPrefix } from './newest-per-prefix.ts';
+
+const NO_OPERATIONS: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
+/** Documents of the first read of a page; how many follow is decided by their size. */
+const FIRST_READ = 16;
+const LARGEST_READ = 1000;
+const EXPECTED_CHUNK_BYTES = 64 * 1024;
+/** The server ends an answer at 16 MB: from here on a short answer does not mean that nothing follows. */
+const FULL_ANSWER_BYTES = 8 * 1024 * 1024;
+const SCAN_PAGE = 100;
+
+/** `unfinished`: the stream whose flush this is, when it is not final. */
+export async function insertChunks(
+  { chunks: collection }: Collections,
+  chunks: readonly Chunk[],
+  unfinished: number | null,
+  session: ClientSession,
+): Promise<void> {
+  if (chunks.length === 0) return;
+  const documents = chunks.map((chunk): ChunkDocument => {
+    const { definition, key, firstOp, lastOp, count, checksum, totals, operations } = chunk;
+    const document: ChunkDocument = {
+      _id: chunkId(definition, key, lastOp),
+      f: firstOp,
+      n: count,
+      c: checksum,
+      tn: totals.count,
+      tc: totals.checksum,
+      d: new Binary(operations),
+    };
+    if (unfinished !== null) {
+      document.u = unfinished;
+      document.o = lastOp;
+    }
+    return document;
+  });
+  await collection.insertMany(documents, { session });
+}
+
+function chunkOf(document: ChunkDocument): Chunk {
+  const { definition, key } = bucketOf(document._id);
+  const lastOp = opOf(document._id);
+  return {
+    definition,
+    key,
+    firstOp: document.f,
+    lastOp,
+    count: document.n,
+    checksum: document.c,
+    totals: { lastOp, count: document.tn, checksum: document.tc },
+    operations: document.d as Buffer,
+  };
+}
+
+/** Totals of each bucket as of `op`: those of its last chunk that ends at or before it. */
+export async function totalsAsOf(
+  { chunks }: Collections,
+  buckets: readonly BucketRef[],
+  op: number,
+): Promise<BucketTotals[]> {
+  const upTo = opText(op);
+  const prefixes = buckets.map(bucketPrefix);
+  const newest = await newestPerPrefix(chunks, prefixes, upTo, { tn: 1, tc: 1 });
+  return prefixes.map((prefix) => {
+    const document = newest.get(prefix);
+    if (document === undefined) return NO_OPERATIONS;
+    return { lastOp: opOf(document._id), count: document.tn, checksum: document.tc };
+  });
+}
+
+/** See `BucketReader.chunks`. */
+export async function readPage(
+  { chunks: collection }: Collections,
+  bucket: BucketRef,
+  after: number,
+  upTo: number,
+  maxBytes: number,
+): Promise<{ chunks: Chunk[]; more: boolean }> {
+  const chunks: Chunk[] = [];
+  const before = bucketEnd(bucket);
+  let position = `${bucketPrefix(bucket)}${opText(after)}`;
+  let bytes = 0;
+  let limit = clamp(Math.ceil(maxBytes / EXPECTED_CHUNK_BYTES) + 1, 2, FIRST_READ);
+  for (;;) {
+    const options = { sort: { _id: 1 }, limit, batchSize: limit, singleBatch: true } as const;
+    const documents = await collection.find({ _id: { $gt: position, $lt: before } }, options).toArray();
+    let answerBytes = 0;
+    for (const document of documents) {
+      if (document.f > upTo) return { chunks, more: false };
+      const size = (document.d as Buffer).length;
+      if (chunks.length > 0 && bytes + size > maxBytes) return { chunks, more: true };
+      bytes += size;
+      answerBytes += size;
+      chunks.push(chunkOf(document));
+      position = document._id;
+    }
+    if (documents.length < limit && (documents.length === 0 || answerBytes < FULL_ANSWER_BYTES))
+      return { chunks, more: false };
+    const average = Math.max(1, bytes / chunks.length);
+    limit = clamp(Math.ceil((maxBytes - bytes) / average) + 1, 1, Math.min(limit * 8, LARGEST_READ));
+  }
+}
+
+const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
+
+/** All chunks of a definition in (bucket, op) order. `check` runs before each page. */
+export async function* scanChunks(
+  { chunks }: Collections,
+  definition: number,
+  check: () => Promise<void>,
+): AsyncGenerator<Chunk> {
+  for await (const document of documentsIn(chunks, definitionRange(definition), SCAN_PAGE, check))
+    yield chunkOf(document);
+}

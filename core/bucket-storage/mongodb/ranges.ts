@@ -1,0 +1,40 @@
+/** Walking and deleting ranges of clustered collections in bounded steps, without cursors that could expire. */
+import type { Collection, Filter } from 'mongodb';
+import type { IdRange } from './ids.ts';
+
+interface Identified {
+  _id: string;
+}
+
+/** Documents of the range in order, `pageSize` per read. `check` runs before each page. */
+export async function* documentsIn<D extends Identified>(
+  collection: Collection<D>,
+  range: IdRange,
+  pageSize: number,
+  check: () => Promise<void>,
+): AsyncGenerator<D> {
+  let { after } = range;
+  for (;;) {
+    await check();
+    const filter = { _id: { $gt: after, $lt: range.before } } as Filter<D>;
+    const page = (await collection.find(filter, { sort: { _id: 1 }, limit: pageSize }).toArray()) as D[];
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageSize) return;
+    after = last._id;
+  }
+}
+
+/** Deletes up to about `limit` documents of the range, the first ones; answers how many. 0: nothing was left. */
+export async function deleteSome<D extends Identified>(
+  collection: Collection<D>,
+  range: IdRange,
+  limit: number,
+): Promise<number> {
+  const inRange = { _id: { $gt: range.after, $lt: range.before } } as Filter<D>;
+  const [bound] = (await collection
+    .find(inRange, { sort: { _id: 1 }, skip: limit - 1, limit: 1, projection: { _id: 1 } })
+    .toArray()) as Identified[];
+  const filter = bound === undefined ? inRange : ({ _id: { $gt: range.after, $lte: bound._id } } as Filter<D>);
+  return (await collection.deleteMany(filter)).deletedCount;
+}

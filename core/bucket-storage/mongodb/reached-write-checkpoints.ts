@@ -1,0 +1,137 @@
+/** Write checkpoints that a commit covers: recorded in its transaction, with the op from which on they count (S-465, S-466, S-487). */
+import type { AnyBulkWriteOperation, ClientSession } from 'mongodb';
+import type { ReachedWriteCheckpoint } from '../contract.ts';
+import type { Collections, Instance, StagedDocument, WriteCheckpointDocument } from './documents.ts';
+import { fieldOf } from './ids.ts';
+
+/** Numbers kept per pair, so that older checkpoints can be answered. */
+const HISTORY = 16;
+
+export const pairOf = ({ userId, clientId }: { userId: string; clientId: string }): string =>
+  JSON.stringify([userId, clientId]);
+export function pairFrom(id: string): { userId: string; clientId: string } {
+  const [userId, clientId] = JSON.parse(id) as [string, string];
+  return { userId, clientId };
+}
+
+interface ReachedContext {
+  /** Before the commit. */
+  readonly instance: Instance;
+  readonly source: string;
+  readonly stream: number;
+  readonly op: number;
+  readonly nowMs: number;
+}
+
+export async function recordReached(
+  { writeCheckpoints }: Collections,
+  context: ReachedContext,
+  managed: readonly ReachedWriteCheckpoint[],
+  custom: readonly ReachedWriteCheckpoint[],
+  session: ClientSession,
+): Promise<void> {
+  const [managedByPair, customByPair] = [greatestByPair(managed), greatestByPair(custom)];
+  const pairs = [...new Set([...managedByPair.keys(), ...customByPair.keys()])];
+  const known = await writeCheckpoints.find({ _id: { $in: pairs } }, { session }).toArray();
+  const documents = new Map(known.map((document) => [document._id, document]));
+  const writes = pairs.map((pair): AnyBulkWriteOperation<WriteCheckpointDocument> => {
+    const document = documents.get(pair);
+    let next: WriteCheckpointDocument = document ?? { _id: pair, n: 0n, touchedMs: context.nowMs };
+    const resolved = managedByPair.get(pair);
+    const carried = customByPair.get(pair);
+    if (resolved !== undefined) next = withResolved(next, resolved, context);
+    if (carried !== undefined) next = withCustom(next, carried, context);
+    next = { ...next, touchedMs: context.nowMs };
+    return document === undefined
+      ? { insertOne: { document: next } }
+      : { replaceOne: { filter: { _id: pair }, replacement: next } };
+  });
+  await writeCheckpoints.bulkWrite(writes, { session });
+}
+
+function greatestByPair(list: readonly ReachedWriteCheckpoint[]): Map<string, bigint> {
+  const greatest = new Map<string, bigint>();
+  for (const item of list) {
+    const pair = pairOf(item);
+    const known = greatest.get(pair);
+    if (known === undefined || known < item.checkpoint) greatest.set(pair, item.checkpoint);
+  }
+  return greatest;
+}
+
+/** One source has passed `checkpoint`. It is reached when all sources of the active version have. */
+function withResolved(
+  document: WriteCheckpointDocument,
+  checkpoint: bigint,
+  { instance, source, op }: ReachedContext,
+): WriteCheckpointDocument {
+  const field = fieldOf(source);
+  const resolvedBefore = document.r?.[field] ?? 0n;
+  const resolved = { ...document.r, [field]: max(resolvedBefore, checkpoint) };
+  const n = max(document.n, checkpoint);
+  const passed = instance.activeSources.map((tag) => resolved[fieldOf(tag)] ?? 0n);
+  const reached = passed.reduce((least, item) => (item < least ? item : least), passed[0] ?? 0n);
+  const waiting = instance.activeSources.filter((tag) => (resolved[fieldOf(tag)] ?? 0n) < n);
+  const { w, q, ...rest } = document;
+  const next: WriteCheckpointDocument = { ...rest, n, r: resolved, h: append(document.h, reached, op) };
+  if (waiting.length === 0) return next;
+  return { ...next, w: waiting, ...(q === undefined ? {} : { q }) };
+}
+
+function withCustom(
+  document: WriteCheckpointDocument,
+  checkpoint: bigint,
+  { stream, op }: ReachedContext,
+): WriteCheckpointDocument {
+  const history = append(document.k?.[stream], checkpoint, op);
+  return { ...document, n: max(document.n, checkpoint), k: { ...document.k, [stream]: history } };
+}
+
+type History = [checkpoint: bigint, op: number][];
+
+function append(history: History = [], checkpoint: bigint, op: number): History {
+  const newest = history.at(-1)?.[0] ?? 0n;
+  return checkpoint > newest ? [...history, [checkpoint, op] satisfies History[number]].slice(-HISTORY) : history;
+}
+
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/** The greatest number that counts at `op`. */
+export function reachedAt(history: History | undefined, op: number): bigint | null {
+  return history?.findLast((entry) => entry[1] <= op)?.[0] ?? null;
+}
+
+/** Keeps custom ones of a flush that is not final. */
+export async function stageCustom(
+  { staged }: Collections,
+  { stream, transaction, name }: { stream: number; transaction: number; name: string },
+  custom: readonly ReachedWriteCheckpoint[],
+  session: ClientSession,
+): Promise<void> {
+  if (custom.length === 0) return;
+  const greatest = greatestByPair(custom);
+  const document: StagedDocument = {
+    _id: `${stream}/${transaction}/${name}`,
+    s: stream,
+    t: transaction,
+    pairs: [...greatest.keys()],
+    checkpoints: [...greatest.values()],
+  };
+  await staged.insertOne(document, { session });
+}
+
+/** What the flushes of a transaction kept; it is no longer kept. */
+export async function takeStaged(
+  { staged }: Collections,
+  stream: number,
+  transaction: number,
+  session: ClientSession,
+): Promise<ReachedWriteCheckpoint[]> {
+  const filter = { s: stream, t: transaction };
+  const documents = await staged.find(filter, { session }).toArray();
+  if (documents.length === 0) return [];
+  await staged.deleteMany(filter, { session });
+  return documents.flatMap(({ pairs, checkpoints }) =>
+    pairs.map((pair, at) => ({ ...pairFrom(pair), checkpoint: BigInt(checkpoints[at]!) })),
+  );
+}

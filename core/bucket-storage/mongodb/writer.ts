@@ -1,0 +1,186 @@
+/** The writer of one source. Every change carries its epoch; see changes.ts. */
+import type { Clock } from '../../platform/clock.ts';
+import { codedError } from '../../platform/errors/coded-error.ts';
+import type { FlushBatch, SourceWriter, TableIdentity } from '../contract.ts';
+import { withActivation } from './activation.ts';
+import { type Actor, type Decide, isUncertain, readInstance } from './changes.ts';
+import { scanChunks, totalsAsOf } from './chunks.ts';
+import { planFlush, streamEnded } from './commit-plan.ts';
+import type { Collections, Instance } from './documents.ts';
+import { coded } from './failure.ts';
+import { writeFlush } from './flush.ts';
+import { fieldOf } from './ids.ts';
+import { scanLookups } from './lookups.ts';
+import type { NoticeLists } from './notice-lists.ts';
+import { readRowStates, rowStateKeysBelow } from './row-states.ts';
+import { planSwitchOver } from './switch-over.ts';
+import { describeStreams } from './versions.ts';
+import { withStream } from './visibility.ts';
+
+export interface WriterDependencies {
+  readonly collections: Collections;
+  readonly actor: Actor;
+  readonly clock: Clock;
+  readonly source: string;
+  readonly epoch: number;
+  readonly owner: string;
+  /** Something is left to remove after a commit; not waited for. */
+  readonly committed: (unfinished: { readonly stream: number; readonly transaction: number } | null) => void;
+}
+
+const NOTHING: NoticeLists = { buckets: [], lookups: [], writeCheckpoints: [] };
+const ROW_STATES_PER_STEP = 5000;
+const EVERY_OP = Number.MAX_SAFE_INTEGER;
+
+export function createWriter(dependencies: WriterDependencies): SourceWriter {
+  const { collections, actor, clock, source, epoch } = dependencies;
+  const field = fieldOf(source);
+  /** What the flushes of an unfinished transaction changed, per stream. */
+  const gathered = new Map<number, NoticeLists>();
+  let lost: Error | null = null;
+  let flushes = 0;
+
+  const check = (instance: Instance): void => {
+    const record = instance.sources[field];
+    if (record?.epoch === epoch) return;
+    void actor.end();
+    throw fenced(source, record?.owner);
+  };
+  const checkNow = async (): Promise<void> => check(await readInstance(collections));
+  const seal = (instance: Instance, mark: string): Instance => ({
+    ...instance,
+    sources: { ...instance.sources, [field]: { ...instance.sources[field]!, mark } },
+  });
+
+  /** A change under this epoch. */
+  const change = <T>(decide: Decide<T>): Promise<T> =>
+    coded(async () => {
+      if (lost !== null) throw lost;
+      try {
+        return await actor.change<T>((instance, mark) => {
+          check(instance);
+          return decide(instance, mark);
+        });
+      } catch (error) {
+        if (isUncertain(error)) lost = error as Error;
+        throw error;
+      }
+    });
+
+  /** A read whose answer counts only if this epoch is still the newest. */
+  const read = <T>(work: () => Promise<T>): Promise<T> =>
+    coded(async () => {
+      const [result] = await Promise.all([work(), checkNow()]);
+      return result;
+    });
+
+  const flush = async (batch: FlushBatch) => {
+    const name = `${epoch}.${++flushes}`;
+    const { stream } = batch;
+    const context = { collections, source, name, gathered: gathered.get(stream) ?? NOTHING };
+    let replaced: number | null = null;
+    const { lists, ...result } = await change(async (instance, mark) => {
+      const nowMs = clock.now();
+      const plan = await withActivation(collections, planFlush(instance, source, batch, nowMs));
+      replaced = batch.commit !== undefined && plan.stream.dirty ? plan.stream.transaction : null;
+      const sealed = { ...plan, instance: seal(plan.instance, mark) };
+      return {
+        instance: sealed.instance,
+        work: (session) => writeFlush({ ...context, nowMs }, sealed, batch, session),
+      };
+    });
+    if (batch.commit === undefined) gathered.set(stream, lists);
+    else gathered.delete(stream);
+    if (batch.commit !== undefined)
+      dependencies.committed(replaced === null ? null : { stream, transaction: replaced });
+    return result;
+  };
+
+  return {
+    source,
+    epoch,
+    streams: () =>
+      coded(async () => {
+        const instance = await readInstance(collections);
+        check(instance);
+        const own = Object.entries(instance.streams).filter(([, stream]) => stream.source === source);
+        return describeStreams(
+          collections,
+          instance,
+          own.map(([id]) => Number(id)),
+        );
+      }),
+    setSlot: (stream, slot) =>
+      change((instance, mark) => {
+        if (instance.streams[stream]?.source !== source) throw streamEnded(stream);
+        return {
+          instance: seal({ ...instance, revision: instance.revision + 1 }, mark),
+          work: async (session) =>
+            void (await collections.streams.updateOne({ _id: stream }, { $set: { slot } }, { session })),
+        };
+      }),
+    registerTable: (identity) =>
+      change((instance, mark) => registerTable(collections, instance, identity, (next) => seal(next, mark))),
+    readRowStates: (keys) => read(() => readRowStates(collections, keys)),
+    readTotals: (buckets) => read(() => totalsAsOf(collections, buckets, EVERY_OP)),
+    flush,
+    keepalive: (stream, position) =>
+      change((instance, mark) => {
+        if (instance.streams[stream]?.source !== source) throw streamEnded(stream);
+        return { instance: seal(withStream(instance, stream, { position }), mark), work: () => Promise.resolve() };
+      }),
+    scanDefinition: (definition, signal) => codedItems(scanChunks(collections, definition, checkNow), signal),
+    scanLookup: (lookup, signal) => codedItems(scanLookups(collections, lookup, checkNow), signal),
+    dropRowStates: async (prefix) => {
+      for (;;) {
+        const keys = await read(() => rowStateKeysBelow(collections, prefix, ROW_STATES_PER_STEP));
+        if (keys.length === 0) return;
+        await change((instance, mark) => ({
+          instance: seal(instance, mark),
+          work: async (session) => void (await collections.rowStates.deleteMany({ _id: { $in: keys } }, { session })),
+        }));
+      }
+    },
+    switchOver: (options) =>
+      change((instance, mark) =>
+        planSwitchOver(collections, instance, source, options, clock.now(), (next) => seal(next, mark)),
+      ),
+  };
+}
+
+export function fenced(source: string, owner: string | undefined): Error {
+  const holder = owner === undefined ? 'Its storage was removed' : `${owner} has taken it over`;
+  return codedError(
+    'PSYNC_S1003',
+    `This process no longer writes the source ${source}: ${holder}. Nothing was written.`,
+  );
+}
+
+async function registerTable(
+  { tables }: Collections,
+  instance: Instance,
+  identity: TableIdentity,
+  seal: (instance: Instance) => Instance,
+) {
+  const { source, schema, name, relation, identity: columns } = identity;
+  const text = JSON.stringify([source, schema, name, relation, columns]);
+  const known = await tables.findOne({ text }, { projection: { _id: 1 } });
+  if (known !== null) return { unchanged: known._id };
+  const id = instance.next.table;
+  return {
+    instance: seal({ ...instance, next: { ...instance.next, table: id + 1 } }),
+    work: async (session: Actor['session']) => {
+      await tables.insertOne({ _id: id, text, source, schema, name, relation, identity: columns }, { session });
+      return id;
+    },
+  };
+}
+
+async function* codedItems<T>(items: AsyncGenerator<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const next = await coded(() => items.next());
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
