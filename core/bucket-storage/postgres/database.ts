@@ -79,9 +79,12 @@ export function openDatabase(config: PoolConfig, log: StorageLog): Database {
     types: resultTypes as unknown as CustomTypesConfig,
   };
   const pool = new pg.Pool({ ...settings, onConnect: prepareSession });
-  // An idle connection that ends is replaced by the pool; unheard, the event would end the process.
-  pool.on('error', (error) => log.warn({ reason: storageError(error).message }, 'An idle connection to bucket storage was lost'));
   let closing: Promise<void> | null = null;
+  // An idle connection that ends is replaced by the pool; unheard, the event would end the process. `end` of a pool does not wait
+  // until its sockets are closed, so that a server which stops at the same time still answers.
+  pool.on('error', (error) => {
+    if (!closing) log.warn({ reason: storageError(error).message }, 'An idle connection to bucket storage was lost');
+  });
 
   const query = async (runner: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[], binary: boolean) =>
     runner.query({ ...statement, values: values as unknown[], ...(binary && { binary }) });
