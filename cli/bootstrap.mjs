@@ -121,7 +121,7 @@ function nodeProgram() {
   return existsSync(own) ? own : process.execPath;
 }
 
-/** Passes signals on and ends as the program ends. */
+/** Passes signals on and ends as the program ends. The scripts say `exec`, so that a signal to npm comes here, not to a shell. */
 function run(args) {
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` };
   const child = spawn(nodeProgram(), args, { cwd: root, stdio: 'inherit', env });
@@ -131,6 +131,13 @@ function run(args) {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
     });
   }
+  // An npm that was killed tells nobody; without it there is no terminal left to stop us from.
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.env.npm_lifecycle_event === undefined || process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 500);
   child.on('error', (error) => {
     console.error(error.message);
     process.exit(1);

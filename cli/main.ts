@@ -1,5 +1,5 @@
 /** The `millrace` command (O chapter 1). One-shot commands exit 0 on success, non-zero on failure (O-9). */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
 
@@ -55,12 +55,18 @@ function program(): Command {
   root
     .command('dev')
     .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
-    .option('-p, --port <number>', 'port of the page and the API', '8080')
-    .action(async (options: { port: string }) => {
+    .option('-p, --port <number>', 'port of the page and the API', portOf, 8080)
+    .action(async (options: { port: number }) => {
       const { dev } = await import('./dev/dev.ts');
-      await dev({ port: Number(options.port) });
+      await dev(options);
     });
   return root;
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('Give a number from 1 to 65535.');
+  return port;
 }
 
 /** Runs one command line. Sets the exit code; long-running commands return when they are told to stop. */

@@ -1,48 +1,79 @@
 /** A private Postgres for `millrace dev`: source and bucket storage on a machine that has nothing but Node and npm. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { access, chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { access, chown, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { commandOf, openDataFolder } from './data-folder.ts';
 import { embeddedPrograms, type PostgresPrograms } from './embedded-programs.ts';
 
 const run = promisify(execFile);
 const READY = /database system is ready to accept connections/;
 const START_MS = 60_000;
+/** A server that was killed recovers first; one that is stopping waits for its checkpoint. */
+const STOP_MS = 20_000;
+
+/**
+ * A small shell that outlives this process just long enough to stop the server: after a kill -9 nobody else would.
+ * It reads until its input ends, which happens when this process ends in whatever way.
+ */
+const JANITOR = `read -r done
+[ "$done" = done ] && exit 0
+kill -INT "$1" 2>/dev/null
+n=0
+while kill -0 "$1" 2>/dev/null && [ $n -lt 20 ]; do sleep 0.5; n=$((n + 1)); done
+kill -KILL "$1" 2>/dev/null`;
 
 export interface EmbeddedPostgres {
-  /** `postgresql://…/postgres` on 127.0.0.1; the user is a superuser. */
-  readonly url: string;
+  /** Data and secrets; private to the server's user. */
+  readonly folder: string;
+  /** `postgresql://…/database` on 127.0.0.1; the user is a superuser. Known before the start. */
   urlOf(database: string): string;
+  /** Resolves when it accepts connections. The first start also creates the data. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/**
- * Starts it with data that survive between starts in one folder per checkout. Root's goes to /var/tmp, because the server then runs as
- * another user, who may not enter the checkout.
- */
-export async function startEmbeddedPostgres(project: string): Promise<EmbeddedPostgres> {
+/** Nothing runs yet. Data survive between starts, in one folder per checkout. */
+export async function openEmbeddedPostgres(project: string): Promise<EmbeddedPostgres> {
   const programs = await embeddedPrograms();
   if (!programs) {
-    throw codedError('PSYNC_S3201', `npm has no embedded Postgres for ${process.platform}/${process.arch}. Start with a service.yaml instead: millrace start -c service.yaml`);
+    throw codedError(
+      'PSYNC_S0121',
+      `npm has no embedded Postgres for ${process.platform}/${process.arch}. Use a Postgres of your own: millrace start -c service.yaml (see README.md)`,
+    );
   }
-  const name = createHash('sha1').update(project).digest('hex').slice(0, 8);
-  const folder = programs.user ? `/var/tmp/millrace-dev-${name}` : join(project, '.cache', 'dev');
+  const folder = await openDataFolder(project, programs.user);
   const data = join(folder, 'postgres');
-  const password = await prepare(programs, folder, data);
-  await removeStaleLock(data);
+  const password = await passwordOf(folder, programs);
   const port = await freePort();
-  const child = spawn(join(programs.folder, 'postgres'), ['-D', data, '-p', String(port), ...settings()], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
-    cwd: folder,
-    ...programs.user,
-  });
-  await untilReady(child);
-  const urlOf = (database: string): string => `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`;
-  return { url: urlOf('postgres'), urlOf, stop: () => stopServer(child) };
+  let child: ChildProcess | null = null;
+  let janitor: ChildProcess | null = null;
+  return {
+    folder,
+    urlOf: (database) => `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`,
+    async start() {
+      await stopLeftOver(data);
+      await createData(programs, folder, data);
+      child = spawn(join(programs.folder, 'postgres'), ['-D', data, '-p', String(port), ...settings()], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, LC_ALL: 'C' },
+        cwd: folder,
+        // A group of its own: Ctrl-C in the terminal is for us, who stop the server last.
+        detached: true,
+        ...programs.user,
+      });
+      janitor = startJanitor(child);
+      await untilReady(child, folder);
+    },
+    async stop() {
+      if (child) await stopServer(child);
+      janitor?.stdin?.end('done\n');
+    },
+  };
 }
 
 function settings(): string[] {
@@ -58,66 +89,93 @@ function settings(): string[] {
   return Object.entries(values).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
 }
 
-async function prepare(programs: PostgresPrograms, folder: string, data: string): Promise<string> {
-  const secret = join(folder, 'password');
-  await mkdir(folder, { recursive: true });
-  if (programs.user) await chown(folder, programs.user.uid, programs.user.gid);
-  await chmod(folder, 0o700);
-  const present = await access(join(data, 'PG_VERSION')).then(
-    () => true,
-    () => false,
-  );
-  if (present) return (await readFile(secret, 'utf8')).trim();
-  await rm(data, { recursive: true, force: true });
+async function passwordOf(folder: string, { user }: PostgresPrograms): Promise<string> {
+  const file = join(folder, 'password');
+  const present = (await readFile(file, 'utf8').catch(() => '')).trim();
+  if (present !== '') return present;
+  // Of data whose password is lost nothing can be read.
+  await rm(join(folder, 'postgres'), { recursive: true, force: true });
   const password = randomBytes(12).toString('hex');
-  await writeFile(secret, password, { mode: 0o600 });
-  if (programs.user) await chown(secret, programs.user.uid, programs.user.gid);
-  const words = ['-D', data, '--username=postgres', `--pwfile=${secret}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'];
-  await run(join(programs.folder, 'initdb'), words, { cwd: folder, env: { ...process.env, LC_ALL: 'C' }, ...programs.user });
+  await writeFile(file, password, { mode: 0o600 });
+  if (user) await chown(file, user.uid, user.gid);
   return password;
 }
 
-/** After a kill -9 the pid file stays behind; it is only in the way when its process is another one by now. */
-async function removeStaleLock(data: string): Promise<void> {
+/** Into a folder of another name first: an interrupted `initdb` leaves nothing that looks like data. */
+async function createData({ folder: programs, user }: PostgresPrograms, folder: string, data: string): Promise<void> {
+  if (await exists(join(data, 'PG_VERSION'))) return;
+  const half = `${data}.half`;
+  await rm(half, { recursive: true, force: true });
+  await rm(data, { recursive: true, force: true });
+  const secret = join(folder, 'password');
+  const words = ['-D', half, '--username=postgres', `--pwfile=${secret}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'];
+  await run(join(programs, 'initdb'), words, { cwd: folder, env: { ...process.env, LC_ALL: 'C' }, ...user });
+  await rename(half, data);
+}
+
+/** The server of a start that was killed together with its janitor: it would hold the data and the slots. */
+async function stopLeftOver(data: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0]);
   if (!(pid > 0)) return;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  if (command.includes('postgres') && command.includes(data)) {
+  const command = await commandOf(pid);
+  if (command?.includes(data)) {
     process.kill(pid, 'SIGINT');
-    for (let tries = 0; tries < 100 && (await access(file).then(() => true, () => false)); tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const end = performance.now() + STOP_MS;
+    while ((await commandOf(pid)) !== null) {
+      if (performance.now() > end) process.kill(pid, 'SIGKILL');
+      await sleep(50);
     }
   }
-  await rm(file, { force: true });
+  // Where it names a process of another kind by now, the server would take that one for itself.
+  if (command !== undefined) await rm(file, { force: true });
 }
 
-function untilReady(child: ChildProcess): Promise<void> {
+function startJanitor(server: ChildProcess): ChildProcess {
+  const janitor = spawn('/bin/sh', ['-c', JANITOR, 'millrace-janitor', String(server.pid)], { cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  janitor.unref();
+  janitor.stdin.on('error', () => undefined);
+  return janitor;
+}
+
+function untilReady(child: ChildProcess, folder: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let output = '';
-    const timer = setTimeout(() => fail('it did not become ready'), START_MS);
+    const timer = setTimeout(() => fail(`it was not ready after ${START_MS / 1000} s`), START_MS);
     const fail = (reason: string): void => {
       clearTimeout(timer);
       child.kill('SIGKILL');
-      reject(codedError('PSYNC_S3201', `The embedded Postgres could not be started: ${reason}.\n${output.slice(-2000)}`));
+      const advice = `What it said:\n${output.slice(-2000)}\nTo begin anew, without the demo's data: rm -r ${folder}`;
+      reject(codedError('PSYNC_S0121', `The embedded Postgres did not start: ${reason}. ${advice}`));
     };
-    child.once('exit', (code) => fail(`it ended with code ${code}`));
+    const onExit = (code: number | null): void => fail(`it ended with code ${code}`);
+    child.once('exit', onExit);
     child.once('error', (error) => fail(error.message));
+    // Read to the end of its life: a full pipe would stop it.
     child.stderr!.on('data', (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-10_000);
       if (!READY.test(output)) return;
       clearTimeout(timer);
-      child.removeAllListeners('exit');
+      child.off('exit', onExit);
       resolve();
     });
   });
 }
 
 async function stopServer(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGINT');
+  const overdue = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   await ended;
+  clearTimeout(overdue);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function freePort(): Promise<number> {

@@ -455,6 +455,18 @@ export const ERROR_REGISTRY = {
     summary: 'An error reached nobody who could handle it',
     remedy: 'This is a bug: report it with the stack in the log. The process ends and is started again.',
   },
+  PSYNC_S0120: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A port is in use',
+    remedy: 'Stop the other program, or choose another port.',
+  },
+  PSYNC_S0121: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'The development environment cannot be started',
+    remedy: 'See the message; or start with a database of your own: millrace start -c service.yaml.',
+  },
 
   // -- S10: replication in general -----------------------------------------------------------------------------------
   PSYNC_S1002: {
