@@ -36,7 +36,10 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
       return bindParameterColumn(expr, context) ?? resolveColumn(expr.table, expr.name, scope, context);
     case 'unary':
       // the least integer can only be written with its sign
-      if (expr.op === '-' && expr.operand.kind === 'integer') return { kind: 'integer', value: `-${expr.operand.text}` };
+      if (expr.op === '-') {
+        const operand = ungrouped(expr.operand);
+        if (operand.kind === 'integer') return { kind: 'integer', value: `-${operand.text}` };
+      }
       return { kind: 'unary', op: expr.op, operand: bind(expr.operand) };
     case 'binary':
       if (expr.op === '->' || expr.op === '->>') checkAccessor(expr.right);
@@ -65,6 +68,10 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
     case 'subquery':
       throw new SqlError('PSYNC_R2228', 'A subquery can only stand after IN or && in a condition.', expr);
   }
+}
+
+function ungrouped(expr: Expr): Expr {
+  return expr.kind === 'group' ? ungrouped(expr.inner) : expr;
 }
 
 /** What Sync Rules do not have (S-136…S-139). */

@@ -220,8 +220,8 @@ function arithmetic(op: '+' | '-' | '*' | '/' | '%', left: Known, right: Known):
     const divisor = valueToInteger(right);
     return divisor === 0n ? null : Number(valueToInteger(left) % divisor);
   }
-  const x = Number(a);
-  const y = Number(b);
+  const x = valueToReal(left);
+  const y = valueToReal(right);
   if (op === '/') return y === 0 ? null : realOrNull(x / y);
   return realOrNull(op === '+' ? x + y : op === '-' ? x - y : x * y);
 }

@@ -39,16 +39,17 @@ export const createSessionResolver: CreateSessionResolver = (plan) => {
       const { evaluations, resolvedStreams } = selectStreams(streams, request);
       const reader = createLookupReader(read, countTuples(limits));
       const buckets = createBucketSet(plan, limits);
-      const tasks = evaluations.flatMap((evaluation) =>
-        evaluation.stream.queriers.map((querier) => async () => {
-          // each task has its own env: the current element of an expansion is kept in it
-          const keys = await querier.resolve({ ...evaluation.env }, reader, checkTuples(limits), (count) =>
-            buckets.check(evaluation.stream.plan.name, count),
-          );
-          buckets.add(evaluation, querier, keys);
-        }),
+      const work = evaluations.flatMap((evaluation) =>
+        evaluation.stream.queriers.map((querier) => ({ evaluation, querier, keys: [] as readonly string[] })),
       );
+      const tasks = work.map((item) => async () => {
+        const { env, stream } = item.evaluation;
+        // each task has its own env: the current element of an expansion is kept in it
+        item.keys = await item.querier.resolve({ ...env }, reader, checkTuples(limits), (count) => buckets.check(stream.plan.name, count));
+      });
       await reader.run(tasks);
+      // in the order of the config, whichever was resolved first
+      for (const { evaluation, querier, keys } of work) buckets.add(evaluation, querier, keys);
       return { buckets: buckets.all(), streams: resolvedStreams, lookups: reader.used() };
     },
   };

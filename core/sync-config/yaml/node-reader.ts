@@ -17,8 +17,8 @@ export interface NodeReader {
   integer(entry: Entry): number | null;
   text(entry: Entry): string | null;
   query(node: Node | null, what: string, at: Key): QueryText | null;
-  /** One query or a list of them. */
-  queries(entry: Entry, what: string): QueryText[];
+  /** One query or a list of them; `or none`: the list may be empty, or absent. */
+  queries(entry: Entry, what: string, orNone?: 'or none'): QueryText[];
   error(code: SyncConfigCode, message: string, at: Key | Node | null): void;
   warning(code: SyncConfigCode, message: string, at: Key | Node | null): void;
 }
@@ -97,13 +97,14 @@ export function createNodeReader(document: Document, source: string, diagnostics
       let map: ((offset: number) => number) | null = null;
       return { sql, start, end, locate: (offset) => (map ??= scalarOffsets(source, start, end, style, sql))(offset) };
     },
-    queries: (entry, what) => {
+    queries: (entry, what, orNone) => {
       const node = follow(entry.value);
+      if (orNone !== undefined && (node === null || (isScalar(node) && node.value === null))) return [];
       if (!isSeq(node)) {
         const query = reader.query(node, what, entry.key);
         return query === null ? [] : [query];
       }
-      if (node.items.length === 0) error('PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
+      if (node.items.length === 0 && orNone === undefined) error('PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
       return node.items.flatMap((item) => reader.query(item as Node | null, what, entry.key) ?? []);
     },
   };

@@ -219,7 +219,7 @@ function readDefinition(definition: Entry, entries: readonly Entry[], reader: No
   let data: QueryText[] | null = null;
   for (const entry of entries) {
     if (readCommon(entry, reader, common)) continue;
-    if (entry.key.text === 'parameters') parameters = reader.queries(entry, 'A parameter query');
+    if (entry.key.text === 'parameters') parameters = reader.queries(entry, 'A parameter query', 'or none');
     else if (entry.key.text === 'data') data = reader.queries(entry, 'A data query');
     else unknownKey(entry, `bucket definition "${definition.key.text}"`, DEFINITION_KEYS, reader);
   }
