@@ -125,7 +125,7 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
       const events = tableEvents(relation, layout);
       return events.length === 0 ? undefined : emitAll(withBegin(events));
     };
-    const layout = layouts.of(published, relation.layout);
+    const layout = layouts.of(published, relation.layout ?? layouts.latest(published.oid));
     return layout instanceof Promise ? layout.then(announce) : announce(layout);
   };
   const relationMessage = (bytes: Buffer, at: number, end: number): void => {

@@ -1,6 +1,6 @@
 import type { FoundTable } from './published-tables.ts';
 import type { ServerFacts } from './server.ts';
-import { qualifiedName, quoteIdentifier } from './tables.ts';
+import { type PublishedTable, qualifiedName, quoteIdentifier } from './tables.ts';
 
 /**
  * Parts of a table copy by physical position. A range names the table's file: after a rewrite (VACUUM FULL, ALTER TYPE) rows are
@@ -51,11 +51,20 @@ export function fileNodeOf(range: string): string {
 /** The statement that copies a range, with the columns, and the rows, that the publication shows. */
 export function copyStatement(table: FoundTable, range: string): string {
   const { published, rowFilter } = table;
-  const columns = published.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+  const columns = columnList(published);
   const conditions = [...ctidConditions(range), ...(rowFilter === null ? [] : [`(${rowFilter})`])];
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
   // ONLY: tables that inherit from it are published as themselves.
   return `COPY (SELECT ${columns} FROM ONLY ${qualifiedName(published)}${where}) TO STDOUT`;
+}
+
+/** Reads nothing, and locks the table as reading does; LOCK TABLE would need rights on all its columns. */
+export function lockStatement(published: PublishedTable): string {
+  return `COPY (SELECT ${columnList(published)} FROM ONLY ${qualifiedName(published)} WHERE false) TO STDOUT`;
+}
+
+function columnList({ columns }: PublishedTable): string {
+  return columns.map(({ name }) => quoteIdentifier(name)).join(', ');
 }
 
 function ctidConditions(range: string): string[] {

@@ -4,7 +4,7 @@ import type { CopiedRow, CopyPart, Position, ReplicatedTable, Snapshot } from '.
 import { abortable, connectPrimary, cut, endQuietly } from './connect.ts';
 import type { PostgresConnection } from './config.ts';
 import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
-import { copyRanges, copyStatement, estimatedRows, fileNodeOf } from './copy-ranges.ts';
+import { copyRanges, copyStatement, estimatedRows, fileNodeOf, lockStatement } from './copy-ranges.ts';
 import { readCopyLine } from './copy-text.ts';
 import { sourceError } from './errors.ts';
 import type { Layouts } from './layouts.ts';
@@ -158,7 +158,7 @@ async function openReader(
  * shows that one of them happened before.
  */
 async function checkFile(channel: CopyChannel, { published }: FoundTable, range: string): Promise<void> {
-  await channel.run(`LOCK TABLE ONLY ${qualifiedName(published)} IN ACCESS SHARE MODE`, { data: () => undefined });
+  await channel.run(lockStatement(published), { data: () => undefined });
   let fileNode = '';
   await channel.run(`COPY (SELECT pg_catalog.pg_relation_filenode(${published.oid}::oid)) TO STDOUT`, {
     data(bytes, start, end) {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { PostgresConnection } from '#core/platform/config/service-config.ts';
 import type {
@@ -67,6 +68,11 @@ export function openTestSource(
     valueOptions: () => options.values ?? edition2,
   };
   return postgresSource.open(connectionOf(url, options.connection), dependencies);
+}
+
+/** A name that no other test uses: slots belong to the server. */
+export function newCursor(source: Source): string {
+  return source.cursorName(1, randomBytes(6).toString('hex'));
 }
 
 /** A session of an application, for the changes of a test. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { postgres } from '#test/services/postgres.ts';
 import type { ValueOptions } from '../contract.ts';
-import { asObject, copyAll, edition2, legacy, openTestSource, record, session } from './testing.ts';
+import { asObject, copyAll, edition2, legacy, newCursor, openTestSource, record, session } from './testing.ts';
 
 /** Copies the table, then touches every row, and returns the rows of both ways in the order of their ids. */
 async function bothWays(
@@ -20,16 +20,17 @@ async function bothWays(
   await app.query(`ALTER ROLE CURRENT_USER IN DATABASE ${database.name} SET bytea_output = 'escape'`);
   await app.query(`ALTER ROLE CURRENT_USER IN DATABASE ${database.name} SET extra_float_digits = -10`);
   const source = openTestSource(database.url, { values: options });
+  const cursor = newCursor(source);
   source.want(({ name }) => name === 'types');
   try {
-    const snapshot = await source.createCursor('powersync_types', new AbortController().signal);
+    const snapshot = await source.createCursor(cursor, new AbortController().signal);
     const copied = (await copyAll(snapshot)).get('types')!;
     await snapshot.close();
     await app.query('UPDATE types SET id = id');
-    const recording = record(source, 'powersync_types', snapshot.position);
+    const recording = record(source, cursor, snapshot.position);
     await recording.passed(await source.head());
     await recording.stop();
-    await source.dropCursor('powersync_types');
+    await source.dropCursor(cursor);
     const streamed = recording.events.flatMap((event) =>
       event.kind === 'update' ? [asObject(event.table, event.after)] : [],
     );
@@ -222,9 +223,10 @@ describe.each([15, 18])('Postgres %i', (version) => {
     await using app = await session(database.url);
     await app.query('CREATE PUBLICATION powersync FOR ALL TABLES');
     const source = openTestSource(database.url);
-    const snapshot = await source.createCursor('powersync_late', new AbortController().signal);
+    const cursor = newCursor(source);
+    const snapshot = await source.createCursor(cursor, new AbortController().signal);
     await snapshot.close();
-    const recording = record(source, 'powersync_late', snapshot.position);
+    const recording = record(source, cursor, snapshot.position);
     await app.query(
       `CREATE TYPE pair AS (a int); CREATE TABLE late (id int PRIMARY KEY, p pair, ps pair[]); INSERT INTO late VALUES (1, ROW(1), ARRAY[ROW(1)]::pair[])`,
     );
@@ -247,7 +249,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
       { id: 2n, p: '{"a":2,"b":"y"}', ps: '[{"a":2,"b":"y"}]' },
     ]);
     await recording.stop();
-    await source.dropCursor('powersync_late');
+    await source.dropCursor(cursor);
     await source.close();
   });
 });
