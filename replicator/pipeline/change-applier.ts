@@ -68,7 +68,7 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
   const earlier = createCollector();
 
   const stateKey = (binding: TableBinding, group: number, key: string): string =>
-    rowStateKey(group, binding.tableId, 0, shortKey(key));
+    binding.statePrefix(group) + shortKey(key);
   /** Definition groups for which this row may have a record. */
   const groupsOf = (binding: TableBinding, retained: boolean): readonly number[] =>
     retained && !binding.statefulGroups.includes(binding.retainGroup)
@@ -128,14 +128,24 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     }
   };
 
+  const encodeFor = (binding: TableBinding, group: number, key: string, current: readonly Placed[], retain: RetainedValues | null): string | null =>
+    encodeRowState(current, group === binding.retainGroup ? retain : null, key, binding.table.name, (place: Placed) => {
+      const definition = binding.definitions[place.definitionIndex]!;
+      return definition.group === group && !definition.stateless;
+    });
+
   const writeState = (binding: TableBinding, key: string, current: readonly Placed[], retain: RetainedValues | null): void => {
     for (const group of groupsOf(binding, retain !== null)) {
-      const own = current.filter((place) => {
-        const definition = binding.definitions[place.definitionIndex]!;
-        return definition.group === group && !definition.stateless;
-      });
-      const kept = group === binding.retainGroup ? retain : null;
-      states.set(stateKey(binding, group, key), encodeRowState(own, kept, key, binding.table.name));
+      states.set(stateKey(binding, group, key), encodeFor(binding, group, key, current, retain));
+    }
+  };
+
+  /** A row of a first copy: nothing of it can be anywhere yet. */
+  const insertNew = (binding: TableBinding, key: string, row: SourceRow, retain: RetainedValues | null): void => {
+    const current = place(binding, key, row, null, false);
+    for (const group of groupsOf(binding, retain !== null)) {
+      const state = encodeFor(binding, group, key, current, retain);
+      if (state !== null) states.insert(stateKey(binding, group, key), state);
     }
   };
 
@@ -151,7 +161,7 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     }
     for (const mark of evaluated.writeCheckpoints) target().writeCheckpoints.push(mark);
     for (const reject of evaluated.rejections) rejected(binding, reject.definition, reject.code, reject.reason);
-    return [...evaluated.buckets, ...evaluated.lookups];
+    return evaluated.lookups.length === 0 ? evaluated.buckets : [...evaluated.buckets, ...evaluated.lookups];
   };
 
   const update = (binding: TableBinding, change: RowUpdate, fetched: SourceRow | null): void => {
@@ -191,9 +201,10 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
       else update(binding, change, fetched);
     },
     copied(binding, key, row, retain, known) {
-      const old = known ? oldPlacements(binding, key).placements : [];
-      const current = place(binding, key, row, known ? old : null, false);
-      if (old.length > 0) withdraw(old, current, binding, key);
+      if (!known) return insertNew(binding, key, row, retain);
+      const old = oldPlacements(binding, key).placements;
+      const current = place(binding, key, row, old, false);
+      withdraw(old, current, binding, key);
       writeState(binding, key, current, retain);
     },
     remove,

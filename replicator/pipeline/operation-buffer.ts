@@ -39,7 +39,8 @@ export function createOperationBuffer(): OperationBuffer {
   let lastStart = 0;
   let lastHash = 0;
 
-  let slots = new Map<string, Slot>();
+  /** By definition id, then by key. */
+  let slots = new Map<number, Map<string, Slot>>();
   let list: Slot[] = [];
   // One entry per operation, in order of arrival; `next` chains those of the same bucket.
   let next: number[] = [];
@@ -64,13 +65,22 @@ export function createOperationBuffer(): OperationBuffer {
   };
 
   const slotOf = (definition: number, key: string): Slot => {
-    const name = `${definition}${key}`;
-    const known = slots.get(name);
+    let ofDefinition = slots.get(definition);
+    if (!ofDefinition) slots.set(definition, (ofDefinition = new Map()));
+    const known = ofDefinition.get(key);
     if (known) return known;
     const slot: Slot = { definition, key, first: -1, last: -1 };
-    slots.set(name, slot);
+    ofDefinition.set(key, slot);
     list.push(slot);
     return slot;
+  };
+
+  /** A row that goes to several buckets has the same hash in each. */
+  const checksumOf = (objectType: string, objectId: string, subkey: string, data: string | null): number => {
+    const last = checksums.length - 1;
+    const same = last >= 0 && data !== null && starts[last] === lastStart && ends[last] === used && types[last] === objectType && ids[last] === objectId && subkeys[last] === subkey;
+    if (same) return checksums[last]!;
+    return operationChecksum(data === null, objectType, objectId, subkey, data === null ? 0 : lastHash);
   };
 
   const add: OperationBuffer['add'] = (definition, key, objectType, objectId, subkey, data) => {
@@ -83,7 +93,7 @@ export function createOperationBuffer(): OperationBuffer {
       starts.push(lastStart);
       ends.push(used);
     }
-    checksums.push(operationChecksum(data === null, objectType, objectId, subkey, data === null ? 0 : lastHash));
+    checksums.push(checksumOf(objectType, objectId, subkey, data));
     types.push(objectType);
     ids.push(objectId);
     subkeys.push(subkey);

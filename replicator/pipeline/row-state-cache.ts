@@ -16,6 +16,8 @@ export interface RowStateCache {
   get(key: string): string | null;
   /** Notes a new state. A no-op when nothing changed. */
   set(key: string, state: string | null): void;
+  /** Notes the state of a row that is certainly new (a first copy): not looked up, not remembered. */
+  insert(key: string, state: string): void;
   /** How many changes the next `take` answers. */
   readonly changes: number;
   /** The changes since the last `take`, as one flush writes them; they stay pinned until `release` of the same batch. */
@@ -31,6 +33,7 @@ export function createRowStateCache(writer: Pick<SourceWriter, 'readRowStates'>)
   /** Not yet in storage: state and how many flushes in preparation or flight hold it. */
   const pinned = new Map<string, { state: string | null; holds: number }>();
   let changed = new Map<string, string | null>();
+  let inserted: RowStateWrite[] = [];
   /** Committed state of rows changed by the present, not yet committed source transaction. */
   let committedStates = new Map<string, string | null>();
 
@@ -77,11 +80,15 @@ export function createRowStateCache(writer: Pick<SourceWriter, 'readRowStates'>)
       if (pin) pin.state = state;
       else pinned.set(key, { state, holds: 0 });
     },
+    insert(key, state) {
+      inserted.push({ key, state, previous: null });
+    },
     get changes() {
-      return changed.size;
+      return changed.size + inserted.length;
     },
     take() {
-      const batch: RowStateWrite[] = [];
+      const batch = inserted;
+      inserted = [];
       for (const [key, state] of changed) {
         pinned.get(key)!.holds++;
         batch.push({ key, state, previous: committedStates.get(key) ?? null });

@@ -17,15 +17,23 @@ export interface RowState {
   readonly retained: RetainedValues | null;
 }
 
-/** `rowKey` and `tableName` are the usual object id and type and then not repeated. */
-export function encodeRowState(placements: readonly Placement[], retained: RetainedValues | null, rowKey: string, tableName: string): string | null {
-  if (placements.length === 0 && retained === null) return null;
-  const flat: unknown[] = [];
+/** `rowKey` and `tableName` are the usual object id and type and then not repeated. `belongs` picks the places that the record is for. */
+export function encodeRowState(
+  placements: readonly Placement[],
+  retained: RetainedValues | null,
+  rowKey: string,
+  tableName: string,
+  belongs: (place: never) => boolean = () => true,
+): string | null {
+  let text = '';
   for (const place of placements) {
-    flat.push(place.definition, place.key, place.objectType === tableName ? 0 : place.objectType, place.objectId === rowKey ? 0 : place.objectId);
+    if (!belongs(place as never)) continue;
+    const objectType = place.objectType === tableName ? '0' : JSON.stringify(place.objectType);
+    const objectId = place.objectId === rowKey ? '0' : JSON.stringify(place.objectId);
+    text += `${text === '' ? '[' : ','}${place.definition},${JSON.stringify(place.key)},${objectType},${objectId}`;
   }
-  if (retained !== null) flat.push(retained);
-  return JSON.stringify(flat);
+  if (retained !== null) text += `${text === '' ? '[' : ','}${JSON.stringify(retained)}`;
+  return text === '' ? null : `${text}]`;
 }
 
 export function decodeRowState(text: string, rowKey: string, tableName: string): RowState {

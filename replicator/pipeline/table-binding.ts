@@ -1,4 +1,5 @@
 /** A source table joined with what the stream's definitions make of it. */
+import { rowStatePrefix } from '#core/bucket-storage/contract.ts';
 import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.ts';
 import type { RowSink, SyncPlan, TableEvaluator } from '#core/sync-config/contract.ts';
 import { createTableEvaluator } from '#core/sync-config/evaluate/table-evaluator.ts';
@@ -25,6 +26,8 @@ export interface TableBinding {
   readonly lookupIds: ReadonlySet<number>;
   /** Groups that keep row states for this table because a definition needs it. */
   readonly statefulGroups: readonly number[];
+  /** Row-state keys of this table in a group begin with it. */
+  statePrefix(group: number): string;
   /** Group under which retained values (TOAST) are kept; the first group of all. */
   readonly retainGroup: number;
 }
@@ -48,6 +51,7 @@ export function bindTable(
     const stateless = imaged || definition.membershipColumns.every((column) => identity.has(column));
     return { kind: definition.kind, id: known.id, group: known.since, stateless };
   });
+  const prefixes = new Map<number, string>();
   const groups = definitions.filter((item) => item.kind !== 'event').map((item) => item.group);
   const stateful = definitions.filter((item) => !item.stateless).map((item) => item.group);
   return {
@@ -57,6 +61,11 @@ export function bindTable(
     definitions,
     lookupIds: new Set(definitions.filter((item) => item.kind === 'lookup').map((item) => item.id)),
     statefulGroups: [...new Set(stateful)].toSorted((a, b) => a - b),
+    statePrefix(group) {
+      let prefix = prefixes.get(group);
+      if (prefix === undefined) prefixes.set(group, (prefix = rowStatePrefix(group, tableId, 0)));
+      return prefix;
+    },
     retainGroup: Math.min(...groups, Number.MAX_SAFE_INTEGER),
   };
 }
