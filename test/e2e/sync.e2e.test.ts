@@ -31,7 +31,7 @@ describe.each([
     fixture = await createFixture({ storage, redis, schema: SHARED_LISTS.schema, syncConfig: SHARED_LISTS.syncConfig });
     await fixture.sql(`INSERT INTO lists SELECT 'l' || i, 'list ' || i FROM generate_series(1, 100) i`);
     await fixture.sql(
-      `INSERT INTO items SELECT 'i' || i, 'l' || i % 100, CASE WHEN i <= ${ROWS} THEN 'alice' ELSE 'bob' END, 'title ☃ "' || i || '"', i * 9007199254740993, i % 2 = 0 FROM generate_series(1, ${ROWS + 500}) i`,
+      `INSERT INTO items SELECT 'i' || i, 'l' || i % 100, CASE WHEN i <= ${ROWS} THEN 'alice' ELSE 'bob' END, 'title ☃ "' || i || '"', 9007199254740992 + i, i % 2 = 0 FROM generate_series(1, ${ROWS + 500}) i`,
     );
     const services = [];
     for (const role of roles) services.push(await fixture.instance.start(role));
