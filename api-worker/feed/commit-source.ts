@@ -71,7 +71,7 @@ export function createCommitSource(options: CommitSourceOptions): CommitSource {
     const before = checkpoint;
     const target = await reader.checkpoint();
     if (target === null) return false;
-    if (before !== null && target.op <= before.op && target.version === before.version) return false;
+    if (before !== null && (target.op < before.op || (target.op === before.op && target.version === before.version))) return false;
     while (checkpoint !== null && checkpoint.op < target.op) {
       const notices = await reader.noticesAfter(checkpoint.op, NOTICES_PER_READ);
       if (notices === 'gap' || notices.length === 0) break;
@@ -80,7 +80,10 @@ export function createCommitSource(options: CommitSourceOptions): CommitSource {
       }
     }
     const now = checkpoint as Checkpoint | null;
-    if (now === null || now.op < target.op || now.version !== target.version) await advance({ kind: 'reset', checkpoint: target });
+    // Commits that came after `target` was read may have brought it further; it never goes back.
+    if (now === null || now.op < target.op || (now.op === target.op && now.version !== target.version)) {
+      await advance({ kind: 'reset', checkpoint: target });
+    }
     return true;
   };
 

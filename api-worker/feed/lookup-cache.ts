@@ -53,7 +53,8 @@ export function createLookupCache(reader: Pick<BucketReader, 'lookups'>, maxByte
   const forget = (entry: LookupEntry): void => {
     if (entry.values !== null) bytes -= sizeOf(entry.values);
     entry.values = null;
-    if (entry.followers.size === 0) entries.delete(nameOf(entry));
+    const name = nameOf(entry);
+    if (entry.followers.size === 0 && entries.get(name) === entry) entries.delete(name);
   };
 
   const store = (entry: LookupEntry, values: readonly string[], op: number): void => {
@@ -92,8 +93,7 @@ export function createLookupCache(reader: Pick<BucketReader, 'lookups'>, maxByte
   return {
     read,
     unfollow(entry, follower) {
-      entry.followers.delete(follower);
-      if (entry.values === null && entry.followers.size === 0) forget(entry);
+      if (entry.followers.delete(follower) && entry.values === null) forget(entry);
     },
     apply(keys, op, changed) {
       for (const entry of keys === null ? [...entries.values()] : keys.map((key) => entries.get(nameOf(key)))) {

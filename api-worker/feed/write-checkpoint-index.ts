@@ -58,8 +58,7 @@ export function createWriteCheckpointIndex(store: Pick<WriteCheckpointStore, 're
       return entry;
     },
     unfollow(entry, follower) {
-      entry.followers.delete(follower);
-      if (entry.followers.size === 0) entries.delete(nameOf(entry.userId, entry.clientId));
+      if (entry.followers.delete(follower) && entry.followers.size === 0) entries.delete(nameOf(entry.userId, entry.clientId));
     },
     async load(entry) {
       const readIn = epoch;

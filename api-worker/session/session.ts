@@ -57,6 +57,9 @@ const TABLE: Readonly<Record<State, Readonly<Record<Event, Reaction>>>> = {
 /** Lines are held back up to this, so that a burst is one write. */
 const COALESCE_BYTES = 32 * 1024;
 
+/** Steps without having to wait for anything. Far more than a socket has room for; ends a session rather than hold up all others. */
+const MAX_ROUNDS = 100_000;
+
 /** The outcome of a resolution, as of one op. */
 interface Resolution {
   readonly op: number;
@@ -144,7 +147,7 @@ export function startSession(
 
   /** Does what there is to do, until something has to be waited for. */
   function goOn(): void {
-    for (;;) {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
       if (!sink.writable) return void (state = 'blocked');
       if (resolution === null) return resolve();
       const willAnnounce = hasNews() && (delivery === null || (mayInterrupt() && (news.urgent || isUnannounced())));
@@ -172,6 +175,7 @@ export function startSession(
         if (progress === 'waiting' || state === 'blocked') return;
       }
     }
+    throw codedError('PSYNC_S0001', 'A sync session makes no progress. This is a bug: report it.');
   }
 
   /** Something of what was announced is sent between two interruptions, so that data arrives however often there is news. */
