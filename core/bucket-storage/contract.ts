@@ -66,6 +66,8 @@ export interface RowStateWrite {
   readonly state: string | null;
   /** The committed state before the present source transaction; needed when the flush is not final. */
   readonly previous: string | null;
+  /** There is certainly no record under this key yet (a first copy): it need not be looked for. */
+  readonly isNew?: true;
 }
 
 /** The keys of a row-state record, in order: definition group, table, generation of the table, row. */

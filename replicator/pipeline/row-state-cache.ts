@@ -81,7 +81,7 @@ export function createRowStateCache(writer: Pick<SourceWriter, 'readRowStates'>)
       else pinned.set(key, { state, holds: 0 });
     },
     insert(key, state) {
-      inserted.push({ key, state, previous: null });
+      inserted.push({ key, state, previous: null, isNew: true });
     },
     get changes() {
       return changed.size + inserted.length;

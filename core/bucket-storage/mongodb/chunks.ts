@@ -1,5 +1,6 @@
 /** Chunks in `bucket_data`. */
 import { Binary, type ClientSession } from 'mongodb';
+import { compressOperations, decompressOperations } from '../chunk-compression.ts';
 import type { BucketRef, BucketTotals, Chunk } from '../contract.ts';
 import type { ChunkDocument, Collections } from './documents.ts';
 import { bucketEnd, bucketOf, bucketPrefix, chunkId, definitionRange, opOf, opText } from './ids.ts';
@@ -11,8 +12,6 @@ const NO_OPERATIONS: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
 const FIRST_READ = 16;
 const LARGEST_READ = 1000;
 const EXPECTED_CHUNK_BYTES = 64 * 1024;
-/** The server ends an answer at 16 MB: from here on a short answer does not mean that nothing follows. */
-const FULL_ANSWER_BYTES = 8 * 1024 * 1024;
 const SCAN_PAGE = 100;
 
 /** `unfinished`: the stream whose flush this is, when it is not final. */
@@ -25,6 +24,7 @@ export async function insertChunks(
   if (chunks.length === 0) return;
   const documents = chunks.map((chunk): ChunkDocument => {
     const { definition, key, firstOp, lastOp, count, checksum, totals, operations } = chunk;
+    const stored = compressOperations(operations);
     const document: ChunkDocument = {
       _id: chunkId(definition, key, lastOp),
       f: firstOp,
@@ -32,8 +32,9 @@ export async function insertChunks(
       c: checksum,
       tn: totals.count,
       tc: totals.checksum,
-      d: new Binary(operations),
+      d: new Binary(stored.bytes),
     };
+    if (stored.rawLength > 0) document.z = stored.rawLength;
     if (unfinished !== null) {
       document.u = unfinished;
       document.o = lastOp;
@@ -54,7 +55,7 @@ function chunkOf(document: ChunkDocument): Chunk {
     count: document.n,
     checksum: document.c,
     totals: { lastOp, count: document.tn, checksum: document.tc },
-    operations: document.d as Buffer,
+    operations: decompressOperations({ bytes: document.d as Buffer, rawLength: document.z ?? 0 }),
   };
 }
 
@@ -88,20 +89,19 @@ export async function readPage(
   let bytes = 0;
   let limit = clamp(Math.ceil(maxBytes / EXPECTED_CHUNK_BYTES) + 1, 2, FIRST_READ);
   for (;;) {
-    const options = { sort: { _id: 1 }, limit, batchSize: limit, singleBatch: true } as const;
-    const documents = await collection.find({ _id: { $gt: position, $lt: before } }, options).toArray();
-    let answerBytes = 0;
-    for (const document of documents) {
+    let read = 0;
+    // One answer, unless it would be larger than 16 MB.
+    const options = { sort: { _id: 1 }, limit, batchSize: limit } as const;
+    for await (const document of collection.find({ _id: { $gt: position, $lt: before } }, options)) {
       if (document.f > upTo) return { chunks, more: false };
-      const size = (document.d as Buffer).length;
+      const size = document.z ?? (document.d as Buffer).length;
       if (chunks.length > 0 && bytes + size > maxBytes) return { chunks, more: true };
+      read++;
       bytes += size;
-      answerBytes += size;
       chunks.push(chunkOf(document));
       position = document._id;
     }
-    if (documents.length < limit && (documents.length === 0 || answerBytes < FULL_ANSWER_BYTES))
-      return { chunks, more: false };
+    if (read < limit) return { chunks, more: false };
     const average = Math.max(1, bytes / chunks.length);
     limit = clamp(Math.ceil((maxBytes - bytes) / average) + 1, 1, Math.min(limit * 8, LARGEST_READ));
   }

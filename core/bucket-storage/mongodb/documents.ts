@@ -14,8 +14,10 @@ export interface ChunkDocument {
   /** Totals of the bucket including this chunk. */
   tn: number;
   tc: number;
-  /** Operations in wire form. Written as Binary, read as Buffer. */
+  /** Operations in wire form, compressed when `z` is there. Written as Binary, read as Buffer. */
   d: Binary | Buffer;
+  /** Length of the operations before compression. */
+  z?: number;
   /** Stream and last op, only of flushes that were not final: what a take-over has to remove, if no commit followed. */
   u?: number;
   o?: number;

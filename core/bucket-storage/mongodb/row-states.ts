@@ -2,17 +2,15 @@
 import type { ClientSession } from 'mongodb';
 import type { RowStateWrite } from '../contract.ts';
 import type { Collections, UndoDocument } from './documents.ts';
+import { inGroups } from './groups.ts';
 import { prefixRange } from './ids.ts';
 
-/** Keys per read; several run side by side. */
-const KEYS_PER_READ = 2000;
 /** Keys per undo document: each stays far below 16 MB. */
 const KEYS_PER_UNDO = 2000;
 const UNDO_BYTES = 4 * 1024 * 1024;
 
 export async function readRowStates({ rowStates }: Collections, keys: readonly string[]): Promise<(string | null)[]> {
-  const groups: string[][] = [];
-  for (let at = 0; at < keys.length; at += KEYS_PER_READ) groups.push(keys.slice(at, at + KEYS_PER_READ));
+  const groups = inGroups(keys, (key) => key.length);
   const pages = await Promise.all(groups.map((group) => rowStates.find({ _id: { $in: group } }).toArray()));
   const states = new Map(pages.flat().map(({ _id, s }) => [_id, s]));
   return keys.map((key) => states.get(key) ?? null);
@@ -21,13 +19,17 @@ export async function readRowStates({ rowStates }: Collections, keys: readonly s
 /** Deleting and inserting in bulk is two to four times faster than upserts, for new keys as for known ones. */
 export async function writeRowStates(
   { rowStates }: Collections,
-  writes: readonly { readonly key: string; readonly state: string | null }[],
+  writes: readonly { readonly key: string; readonly state: string | null; readonly isNew?: true }[],
   session: ClientSession,
 ): Promise<void> {
-  if (writes.length === 0) return;
+  const fresh = writes.flatMap(({ key, state, isNew }) => (isNew === true && state !== null ? [{ _id: key, s: state }] : []));
+  if (fresh.length > 0) await rowStates.insertMany(fresh, { session });
+  if (fresh.length === writes.length) return;
   // The last write of a key counts.
-  const states = new Map(writes.map(({ key, state }) => [key, state]));
-  await rowStates.deleteMany({ _id: { $in: [...states.keys()] } }, { session });
+  const states = new Map(writes.filter(({ isNew }) => isNew !== true).map(({ key, state }) => [key, state]));
+  for (const keys of inGroups([...states.keys()], (key) => key.length)) {
+    await rowStates.deleteMany({ _id: { $in: keys } }, { session });
+  }
   const documents = [...states].flatMap(([_id, s]) => (s === null ? [] : [{ _id, s }]));
   if (documents.length > 0) await rowStates.insertMany(documents, { session });
 }
