@@ -14,7 +14,6 @@ export interface ChildJob {
   readonly rows: number;
   /** In the build of the n-th flush (from 1), inside the storage transaction, it stops. */
   readonly pauseInBuild?: number;
-  readonly stop?: 'itself';
 }
 
 export type ChildReport =

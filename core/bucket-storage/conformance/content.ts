@@ -75,10 +75,11 @@ function buildContent(
   totals: readonly BucketTotals[],
 ): FlushContent {
   const rows = content.rows ?? [];
-  const chunks = buckets.flatMap((bucket, index) => {
-    const operations = rows.flatMap((row, at) => (sameBucket(row, bucket) ? [operationOf(row, firstOp + at)] : []));
-    return chunksOf(bucket, operations, totals[index]!, content.chunkSize ?? 100);
-  });
+  const operations = new Map<string, Operation[]>(buckets.map((bucket) => [bucketName(bucket), []]));
+  for (const [at, row] of rows.entries()) operations.get(bucketName(row))!.push(operationOf(row, firstOp + at));
+  const chunks = buckets.flatMap((bucket, index) =>
+    chunksOf(bucket, operations.get(bucketName(bucket))!, totals[index]!, content.chunkSize ?? 100),
+  );
   const lookups = (content.lookups ?? []).map((entry, at) => ({ ...entry, op: firstOp + rows.length + at }));
   return { chunks, lookups };
 }
@@ -126,7 +127,6 @@ export function operationOf(row: RowChange, opId: number): Operation {
   };
 }
 
-const sameBucket = (a: BucketRef, b: BucketRef): boolean => a.definition === b.definition && a.key === b.key;
 export const bucketName = (bucket: BucketRef): string => `${bucket.definition}${bucket.key}`;
 export const emptyTotals: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
 

@@ -1,12 +1,24 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import type { BucketRef } from '../contract.ts';
-import { type ActiveSource, activate, commitAt, readBucket, rowsFor, visibleOp, write } from './content.ts';
+import {
+  type ActiveSource,
+  activate,
+  activateAll,
+  commitAt,
+  readBucket,
+  rowsFor,
+  spec,
+  visibleOp,
+  write,
+} from './content.ts';
 import type { ChildJob, ChildReport } from './child-writer.ts';
 import { type Bench, type StorageFactory, withInstance } from './factory.ts';
 
 const TAKE_OVER_MS = 5000;
+const HELD_UP_MS = 10_000;
 
 /** Real processes that are stopped and killed in the middle of a storage transaction (G6). */
 export function stoppedProcess(factory: StorageFactory): void {
@@ -14,7 +26,7 @@ export function stoppedProcess(factory: StorageFactory): void {
     test('with SIGSTOP inside its storage transaction: taken over within 5 s, and it writes nothing when it wakes up', () =>
       withInstance(factory, async (bench) => {
         const active = await activate(bench.storage);
-        const child = startChild(bench, active, { pauseInBuild: 3, stop: 'itself' });
+        const child = startChild(bench, active, { pauseInBuild: 3 });
         await child.until((report) => report.kind === 'stopping');
         await untilStopped(child.process.pid!);
         const next = await timedTakeOver(bench);
@@ -36,7 +48,7 @@ export function stoppedProcess(factory: StorageFactory): void {
     test('with kill -9 inside its storage transaction: taken over within 5 s', () =>
       withInstance(factory, async (bench) => {
         const active = await activate(bench.storage);
-        const child = startChild(bench, active, { pauseInBuild: 2, stop: 'itself' });
+        const child = startChild(bench, active, { pauseInBuild: 2 });
         await child.until((report) => report.kind === 'stopping');
         await untilStopped(child.process.pid!);
         await child.end();
@@ -46,16 +58,42 @@ export function stoppedProcess(factory: StorageFactory): void {
         await write(next, active.stream.id, { rows: rowsFor(bucketOf(active), 'next', 1) }, commitAt('next'));
       }));
 
-    test('with SIGSTOP: another source of the same instance is taken over and written to all the same', () =>
+    test('with SIGSTOP: another source of the same instance is taken over within 5 s', () =>
       withInstance(factory, async (bench) => {
         const active = await activate(bench.storage);
-        const child = startChild(bench, active, { pauseInBuild: 2, stop: 'itself' });
+        const child = startChild(bench, active, { pauseInBuild: 2 });
         await child.until((report) => report.kind === 'stopping');
         await untilStopped(child.process.pid!);
         const started = performance.now();
         await bench.storage.takeOver('s2', 'another source');
         expect(performance.now() - started).toBeLessThan(TAKE_OVER_MS);
         await child.end();
+      }));
+
+    test('with SIGSTOP: another source of the same instance is held up for seconds only', () =>
+      withInstance(factory, async (bench) => {
+        const sources = await activateAll(bench.storage, [spec('bucket', 'b', 's1'), spec('bucket', 'other', 's2')]);
+        const [active, other] = [sources.get('s1')!, sources.get('s2')!];
+        const child = startChild(bench, active, { pauseInBuild: 2 });
+        await child.until((report) => report.kind === 'stopping');
+        await untilStopped(child.process.pid!);
+        const started = performance.now();
+        const bucket: BucketRef = { definition: other.id('other'), key: '[]' };
+        const { notice } = await write(
+          other.writer,
+          other.stream.id,
+          { rows: rowsFor(bucket, 'r', 3) },
+          commitAt('p1'),
+        );
+        expect(performance.now() - started).toBeLessThan(HELD_UP_MS);
+        expect(await readBucket(bench.storage.reader, bucket, notice!.op)).toHaveLength(3);
+        // The stopped process is still the writer of its source: it goes on where it was.
+        child.process.kill('SIGCONT');
+        await child.until((report) => report.kind === 'flushed' && report.count === 4);
+        await child.end();
+        const [totals] = await bench.storage.reader.totals([bucketOf(active)], await visibleOp(bench.storage));
+        expect(totals!.count % 10).toBe(0);
+        expect(totals!.count).toBeGreaterThanOrEqual(40);
       }));
 
     test('with SIGSTOP at any moment: everything it reported is there, nothing of it comes later', () =>
@@ -96,7 +134,7 @@ async function timedTakeOver(bench: Bench) {
   return writer;
 }
 
-function startChild(bench: Bench, active: ActiveSource, job: Pick<ChildJob, 'pauseInBuild' | 'stop'>) {
+function startChild(bench: Bench, active: ActiveSource, job: Pick<ChildJob, 'pauseInBuild'>) {
   const full: ChildJob = {
     ...job,
     openerModule: bench.factory.openerModule,
@@ -147,7 +185,6 @@ async function endChild(child: ChildProcess): Promise<void> {
 
 /** SIGSTOP takes effect a little after it was sent. */
 async function untilStopped(pid: number): Promise<void> {
-  const { readFile } = await import('node:fs/promises');
   const state = async (): Promise<string> => {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3);

@@ -31,8 +31,6 @@ export type Decide<T> = (
 export interface Actor {
   /** Decides and changes, one change at a time. Throws coded errors; those of `decide` as they are. */
   change<T>(decide: Decide<T>): Promise<T>;
-  /** The instance as this actor knows it after its last change; null when it has to be read. */
-  known(instance: Instance | null): void;
   readonly session: ClientSession;
   end(): Promise<void>;
 }
@@ -44,6 +42,8 @@ export interface ChangeDependencies {
   readonly random: () => number;
   /** One change of this process at a time: they would only get in each other's way. */
   readonly turn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** The instance as it was after the last change of this process; null when it has to be read. */
+  readonly known: { instance: Instance | null };
 }
 
 export interface ActorOptions {
@@ -82,9 +82,8 @@ type Attempt<T> =
   | { readonly kind: 'unknown'; readonly error: unknown; readonly result: T };
 
 export function createActor(dependencies: ChangeDependencies, options: ActorOptions): Actor {
-  const { client, collections, clock, random } = dependencies;
+  const { client, collections, clock, random, known } = dependencies;
   const session = client.startSession({ causalConsistency: false, defaultTransactionOptions: TRANSACTION });
-  let copy: Instance | null = null;
   let marks = 0;
   const nonce = Math.floor(random() * 2 ** 40).toString(36);
 
@@ -128,32 +127,32 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
     let lastError: unknown = null;
     for (;;) {
       try {
-        const fresh = copy === null;
+        const fresh = known.instance === null;
         const before: Instance =
-          copy ?? (pending === null ? await readInstance(collections) : await readDurably(collections));
-        copy = before;
+          known.instance ?? (pending === null ? await readInstance(collections) : await readDurably(collections));
+        known.instance = before;
         if (pending !== null && options.hasMark(before, pending.mark)) return pending.result;
         const mark = `${nonce}.${++marks}`;
         let decision: Change<T> | NoChange<T>;
         try {
           decision = await decide(before, mark);
         } catch (error) {
-          copy = null;
+          known.instance = null;
           // Decided on a copy that may be old: look again before it fails.
           if (!fresh && isCodedError(error)) continue;
           throw error;
         }
         if ('unchanged' in decision) {
           if (fresh) return decision.unchanged;
-          copy = null;
+          known.instance = null;
           continue;
         }
         const outcome: Attempt<T> = await attempt(before, decision);
         if (outcome.kind === 'done') {
-          copy = outcome.instance;
+          known.instance = outcome.instance;
           return outcome.result;
         }
-        copy = null;
+        known.instance = null;
         if (outcome.kind === 'stale') {
           if (clock.monotonic() < giveUpAt) continue;
           throw codedError(
@@ -177,9 +176,6 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
   return {
     session,
     change: (decide) => dependencies.turn(() => change(decide)),
-    known(instance) {
-      copy = instance;
-    },
     end: () => session.endSession(),
   };
 }

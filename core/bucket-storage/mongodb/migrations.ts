@@ -82,11 +82,7 @@ async function missing({ migrations }: Collections): Promise<Migration[]> {
 async function takeLock(collections: Collections, owner: string): Promise<boolean> {
   const { migrations } = collections;
   const free = { _id: LOCK, $or: [{ owner }, { $expr: { $lt: ['$until', '$$NOW'] } }] };
-  const update = await migrations.updateOne(
-    free,
-    [{ $set: { owner, until: { $add: ['$$NOW', LOCK_MS] } } }],
-    DURABLE,
-  );
+  const update = await migrations.updateOne(free, [{ $set: { owner, until: { $add: ['$$NOW', LOCK_MS] } } }], DURABLE);
   if (update.matchedCount > 0) return true;
   try {
     // By the server's clock from its first renewal on; until then it is free at once.

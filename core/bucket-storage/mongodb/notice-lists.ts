@@ -70,6 +70,9 @@ function distinct<T>(
   return [...found.values()];
 }
 
+/** Longer lists are not stored: keys may be long. */
+const TEXT_LIMIT = 2_000_000;
+
 type StoredLists = [
   buckets: [definition: number, key: string, lastOp: number, count: number, checksum: number][] | null,
   lookups: [lookup: number, key: string][] | null,
@@ -82,7 +85,8 @@ export function encodeLists({ buckets, lookups, writeCheckpoints }: NoticeLists)
     lookups?.map((item) => [item.lookup, item.key]) ?? null,
     writeCheckpoints?.map((item) => [item.userId, item.clientId, String(item.checkpoint)]) ?? null,
   ];
-  return JSON.stringify(stored);
+  const text = JSON.stringify(stored);
+  return text.length > TEXT_LIMIT ? JSON.stringify([null, null, null] satisfies StoredLists) : text;
 }
 
 export function decodeLists(text: string): NoticeLists {

@@ -17,11 +17,14 @@ export async function* documentsIn<D extends Identified>(
   for (;;) {
     await check();
     const filter = { _id: { $gt: after, $lt: range.before } } as Filter<D>;
-    const page = (await collection.find(filter, { sort: { _id: 1 }, limit: pageSize }).toArray()) as D[];
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageSize) return;
-    after = last._id;
+    let count = 0;
+    // Not as an array: documents may be large, and the server sends 16 MB at a time.
+    for await (const document of collection.find(filter, { sort: { _id: 1 }, limit: pageSize, batchSize: pageSize })) {
+      count++;
+      after = document._id;
+      yield document as D;
+    }
+    if (count < pageSize) return;
   }
 }
 

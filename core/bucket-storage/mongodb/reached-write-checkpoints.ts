@@ -2,6 +2,7 @@
 import type { AnyBulkWriteOperation, ClientSession } from 'mongodb';
 import type { ReachedWriteCheckpoint } from '../contract.ts';
 import type { Collections, Instance, StagedDocument, WriteCheckpointDocument } from './documents.ts';
+import { inGroups } from './groups.ts';
 import { fieldOf } from './ids.ts';
 
 /** Numbers kept per pair, so that older checkpoints can be answered. */
@@ -32,8 +33,12 @@ export async function recordReached(
 ): Promise<void> {
   const [managedByPair, customByPair] = [greatestByPair(managed), greatestByPair(custom)];
   const pairs = [...new Set([...managedByPair.keys(), ...customByPair.keys()])];
-  const known = await writeCheckpoints.find({ _id: { $in: pairs } }, { session }).toArray();
-  const documents = new Map(known.map((document) => [document._id, document]));
+  const documents = new Map<string, WriteCheckpointDocument>();
+  for (const group of inGroups(pairs, (pair) => pair.length)) {
+    for (const document of await writeCheckpoints.find({ _id: { $in: group } }, { session }).toArray()) {
+      documents.set(document._id, document);
+    }
+  }
   const writes = pairs.map((pair): AnyBulkWriteOperation<WriteCheckpointDocument> => {
     const document = documents.get(pair);
     let next: WriteCheckpointDocument = document ?? { _id: pair, n: 0n, touchedMs: context.nowMs };
@@ -72,7 +77,7 @@ function withResolved(
   const passed = instance.activeSources.map((tag) => resolved[fieldOf(tag)] ?? 0n);
   const reached = passed.reduce((least, item) => (item < least ? item : least), passed[0] ?? 0n);
   const waiting = instance.activeSources.filter((tag) => (resolved[fieldOf(tag)] ?? 0n) < n);
-  const { w, q, ...rest } = document;
+  const { w: _waited, q, ...rest } = document;
   const next: WriteCheckpointDocument = { ...rest, n, r: resolved, h: append(document.h, reached, op) };
   if (waiting.length === 0) return next;
   return { ...next, w: waiting, ...(q === undefined ? {} : { q }) };
@@ -132,6 +137,6 @@ export async function takeStaged(
   if (documents.length === 0) return [];
   await staged.deleteMany(filter, { session });
   return documents.flatMap(({ pairs, checkpoints }) =>
-    pairs.map((pair, at) => ({ ...pairFrom(pair), checkpoint: BigInt(checkpoints[at]!) })),
+    pairs.map((pair, at) => ({ ...pairFrom(pair), checkpoint: checkpoints[at]! })),
   );
 }

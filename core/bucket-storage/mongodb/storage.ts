@@ -42,7 +42,14 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
   const { log, clock, random = Math.random } = options;
   const { client, database } = await connect(options);
   const collections = collectionsOf(client.db(database));
-  const dependencies: ChangeDependencies = { client, collections, clock, random, turn: createTurns() };
+  const dependencies: ChangeDependencies = {
+    client,
+    collections,
+    clock,
+    random,
+    turn: createTurns(),
+    known: { instance: null },
+  };
   const actor = createAdministrator(dependencies);
   const leftovers = createLeftovers(collections, clock, log);
   const owner = `${hostname()} ${process.pid} ${randomUUID()}`;
@@ -84,14 +91,12 @@ function createAdministrator(dependencies: ChangeDependencies): Actor {
     const own = sessionId(actor.session);
     if (sessions.some((id) => hexOf(id) === hexOf(own))) return;
     const push = { $push: { sessions: { $each: [own], $slice: -SESSIONS_KEPT } }, $inc: { tick: 1 } };
-    await collections.instance.updateOne({ _id: 'instance' }, push as object);
+    await collections.instance.updateOne({ _id: 'instance' }, push);
   };
   return {
     ...actor,
     change: async (decide) => {
       await register();
-      // Others make changes as well: what this one knew is old.
-      actor.known(null);
       return actor.change(decide);
     },
   };

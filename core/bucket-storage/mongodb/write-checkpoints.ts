@@ -69,7 +69,7 @@ export function createWriteCheckpointStore(collections: Collections, clock: Cloc
     const { formerSources } = await readInstance(collections);
     const waiting = { w: { $in: [source, EVERYONE, ...formerSources] } };
     const documents = await writeCheckpoints.find(waiting, { sort: { q: 1 }, limit, projection: { n: 1 } }).toArray();
-    return documents.map(({ _id, n }) => ({ ...pairFrom(_id), checkpoint: BigInt(n) }));
+    return documents.map(({ _id, n }) => ({ ...pairFrom(_id), checkpoint: n }));
   };
 
   const reached: WriteCheckpointStore['reached'] = async (pairs, op) => {

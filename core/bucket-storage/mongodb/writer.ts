@@ -43,8 +43,9 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
   const check = (instance: Instance): void => {
     const record = instance.sources[field];
     if (record?.epoch === epoch) return;
+    lost = fenced(source, record?.owner);
     void actor.end();
-    throw fenced(source, record?.owner);
+    throw lost;
   };
   const checkNow = async (): Promise<void> => check(await readInstance(collections));
   const seal = (instance: Instance, mark: string): Instance => ({
@@ -62,8 +63,8 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
           return decide(instance, mark);
         });
       } catch (error) {
-        if (isUncertain(error)) lost = error as Error;
-        throw error;
+        if (isUncertain(error)) lost ??= error as Error;
+        throw lost ?? error;
       }
     });
 
@@ -152,7 +153,7 @@ export function fenced(source: string, owner: string | undefined): Error {
   const holder = owner === undefined ? 'Its storage was removed' : `${owner} has taken it over`;
   return codedError(
     'PSYNC_S1003',
-    `This process no longer writes the source ${source}: ${holder}. Nothing was written.`,
+    `This process no longer writes the source ${source}: ${holder}.`,
   );
 }
 
