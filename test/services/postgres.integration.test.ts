@@ -51,7 +51,7 @@ describe('the shared Postgres', () => {
     );
   });
 
-  test('comes in an older major version too', async () => {
+  test('comes in an older major version too', { timeout: 300_000 }, async () => {
     const older = await postgres({ version: 15 });
     expect(older.version).toBe(15);
     expect(String(await setting(older.url, 'server_version_num'))).toMatch(/^15/);

@@ -1,6 +1,8 @@
 import { chromium } from './chromium.ts';
 import { environmentNames } from './contract.ts';
 import { startMongodb } from './mongodb.ts';
+import { dockerAnswers } from './docker-server.ts';
+import { postgresPrograms } from './postgres-programs.ts';
 import { startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';
 
@@ -35,6 +37,15 @@ export async function startServices(): Promise<RunningServices> {
     provide('mongodb', () => started(startMongodb())),
     provide('redis', () => started(startRedis())),
     provide('chromium', async () => (await chromium()).executablePath),
+    // Started by the tests that want it; installed here, where nobody's time runs out.
+    installOlderPostgres(),
   ]);
   return { stop: async () => void (await Promise.all(closers.map((close) => close()))) };
+}
+
+async function installOlderPostgres(): Promise<void> {
+  if (await dockerAnswers()) return;
+  await postgresPrograms(15).catch((error: unknown) => {
+    console.error(`No older Postgres for the tests: ${error instanceof Error ? error.message : String(error)}`);
+  });
 }
