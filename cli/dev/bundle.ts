@@ -17,7 +17,7 @@ export interface StaticFile {
 
 /** Path below /demo -> file. Everything is held in memory: a few megabytes. */
 export async function bundleDemo(project: string): Promise<ReadonlyMap<string, StaticFile>> {
-  const { build } = await import('esbuild');
+  const { build, stop } = await import('esbuild');
   const page = join(project, 'demo', 'page');
   const result = await build({
     entryPoints: [join(page, 'app.ts')],
@@ -30,7 +30,7 @@ export async function bundleDemo(project: string): Promise<ReadonlyMap<string, S
     logLevel: 'error',
     // Node-only parts that the SDK guards at run time.
     external: ['node:*'],
-  });
+  }).finally(stop);
   const files = new Map<string, StaticFile>();
   files.set('app.js', { type: TYPES['.js']!, body: Buffer.from(result.outputFiles[0]!.contents) });
   for (const name of ['index.html', 'style.css']) files.set(name, { type: TYPES[extname(name)]!, body: await readFile(join(page, name)) });

@@ -15,7 +15,7 @@ export interface Owner {
  * others keep it in the checkout, or under their home where the checkout is not theirs to write.
  */
 export async function openDataFolder(project: string, owner: Owner | undefined): Promise<string> {
-  const folder = await placeOf(project, owner);
+  const folder = await dataFolderOf(project, owner);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = await lstat(folder);
   const wanted = owner?.uid ?? process.getuid?.();
@@ -28,7 +28,8 @@ export async function openDataFolder(project: string, owner: Owner | undefined):
   return folder;
 }
 
-async function placeOf(project: string, owner: Owner | undefined): Promise<string> {
+/** Where it is, or will be. */
+export async function dataFolderOf(project: string, owner: Owner | undefined): Promise<string> {
   const name = `dev-${createHash('sha1').update(project).digest('hex').slice(0, 8)}`;
   if (owner) return `/var/tmp/millrace-${name}`;
   const cache = join(project, '.cache');

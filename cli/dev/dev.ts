@@ -133,6 +133,7 @@ port: ${options.port}
 client_auth:
   jwks: {keys: [{kty: oct, alg: HS256, kid: dev, k: ${options.secret.toString('base64url')}}]}
   audience: [${AUDIENCE}]
+healthcheck: {probes: {use_http: true}}
 system: {logging: {level: warn, format: text}}
 `;
   const parsed = parseServiceConfig(text, { environment: process.env, folder: '.', needsSource: true });
