@@ -41,7 +41,7 @@ export async function installDebianPackages(packages: string[], byHand: ByHand):
   const aptGet = await findProgram('apt-get', ['/usr/bin']);
   if (prefix === undefined || aptGet === undefined) throw new Error(cannotInstall(byHand));
   // One apt-get at a time: only some of its commands can wait for the others.
-  await alone('apt', async () => {
+  await alone(`apt-${aptGet}`, async () => {
     process.stderr.write(`Installing ${packages.join(', ')} for the tests (apt-get)…\n`);
     const apt = async (...words: string[]) => {
       const line = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', aptGet, '-qq', '-o', 'DPkg::Lock::Timeout=300'];
