@@ -42,7 +42,7 @@ export interface Feed {
   followWriteCheckpoint(userId: string, clientId: string, follower: Follower): WriteCheckpointEntry;
   unfollowWriteCheckpoint(entry: WriteCheckpointEntry, follower: Follower): void;
   loadWriteCheckpoint(entry: WriteCheckpointEntry): Promise<void>;
-  /** Sessions that want to hear of another version. */
+  /** Sessions that are woken when another version becomes active. */
   join(follower: Follower): void;
   leave(follower: Follower): void;
 }
@@ -86,12 +86,7 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
     const switched = current !== null && current.version !== version;
     current = { op: target.op, version };
     changes((follower) => void woken.add(follower));
-    if (switched) {
-      for (const follower of followers) {
-        follower.versionChanged();
-        woken.add(follower);
-      }
-    }
+    if (switched) for (const follower of followers) woken.add(follower);
     wakeQueue.add(woken);
     return woken.size;
   };

@@ -5,10 +5,9 @@
 export interface Follower {
   /** A lookup key that this session's buckets depend on has changed: resolve again. */
   lookupsChanged(): void;
-  /** Another version is active: resolve again with its plan. */
-  versionChanged(): void;
   /** A write checkpoint of this session's (user, client) was reached. */
   writeCheckpointReached(): void;
+  /** Something of the above, a bucket of this session, or the active version has changed. */
   wake(): void;
 }
 

@@ -100,7 +100,7 @@ export function startSession(
   /** The checkpoint before could not be served. */
   let recovering = false;
   /** What came up and was not acted on yet. Changed buckets are noted in the holdings. */
-  const news = { lookups: false, version: false, writeCheckpoint: false, urgent: false };
+  const news = { lookups: false, writeCheckpoint: false, urgent: false };
   const newestPosition = newest(requestedPositions);
   let output: EncodedLine[] = [];
   let outputBytes = 0;
@@ -108,7 +108,6 @@ export function startSession(
 
   const follower: Follower = {
     lookupsChanged: () => void (news.lookups = true),
-    versionChanged: () => void (news.version = true),
     writeCheckpointReached: () => void (news.writeCheckpoint = true),
     wake: () => on('woken'),
   };
@@ -207,7 +206,6 @@ export function startSession(
     await catchUpWithClient();
     const { op, version } = requireCurrent(feed);
     news.lookups = false;
-    news.version = false;
     const lookups = new Set<LookupEntry>();
     const read = (keys: readonly UsedLookup[]): Promise<readonly (readonly string[])[]> =>
       feed.readLookups(
@@ -266,7 +264,7 @@ export function startSession(
 
   /** While lookups have changed again, what was resolved holds at the op of the resolution only. */
   function isStale(): boolean {
-    return news.lookups || news.version || resolution?.version !== feed.current?.version;
+    return news.lookups || resolution?.version !== feed.current?.version;
   }
 
   function isFull(): boolean {

@@ -60,8 +60,15 @@ export interface FakeStorage {
 
 const NOTHING: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
 
-export function createFakeStorage(options: { readonly operationsPerChunk?: number } = {}): FakeStorage {
+export interface FakeStorageOptions {
+  readonly operationsPerChunk?: number;
+  /** A read of chunks answers no more than these, whatever was asked for. */
+  readonly chunksPerRead?: number;
+}
+
+export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage {
   const perChunk = options.operationsPerChunk ?? 3;
+  const perRead = options.chunksPerRead ?? Infinity;
   const buckets = new Map<string, StoredBucket>();
   const history = new Map<string, { op: number; id: string; data: string | null }[]>();
   const lookups = new Map<string, { op: number; row: string; values: string | null }[]>();
@@ -178,7 +185,7 @@ export function createFakeStorage(options: { readonly operationsPerChunk?: numbe
         const fitting = bucketOf(definition, key).chunks.filter((chunk) => chunk.lastOp > after && chunk.firstOp <= upTo);
         let bytes = 0;
         const count = fitting.findIndex((chunk) => (bytes += chunk.operations.length) >= maxBytes);
-        const chunks = count < 0 ? fitting : fitting.slice(0, count + 1);
+        const chunks = fitting.slice(0, Math.min(count < 0 ? fitting.length : count + 1, perRead));
         return { chunks, more: chunks.length < fitting.length };
       }),
     lookups: (keys, at) =>

@@ -5,8 +5,8 @@
 import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import type { Readable } from 'node:stream';
-import { createBucketStore, type BucketStore, type WireBucket, type WireOperation } from './bucket-store.ts';
-import { createLineCounter, createLineReader, type LineCounts, type WireLine } from './line-reader.ts';
+import { createClientModel, type ClientModel } from './client-model.ts';
+import { createLineCounter, createLineReader, type WireLine } from './line-reader.ts';
 
 export interface ProtocolClientOptions {
   /** `http://host:port` */
@@ -23,6 +23,8 @@ export interface ProtocolClientOptions {
   readonly agent?: Agent;
   /** Further members of the request. */
   readonly body?: Readonly<Record<string, unknown>>;
+  /** Called after each validated full completion; what it throws ends the session. */
+  readonly onComplete?: () => void;
 }
 
 /** The service refused a session or a request. */
@@ -37,24 +39,7 @@ export class RefusedError extends Error {
   }
 }
 
-export interface TrackedCheckpoint {
-  lastOpId: string;
-  writeCheckpoint: string | null;
-  readonly buckets: Map<string, WireBucket>;
-  streams: readonly unknown[];
-}
-
-export interface ProtocolClient {
-  readonly store: BucketStore;
-  readonly counts: LineCounts;
-  /** The checkpoint announced last; null before the first. */
-  readonly tracked: TrackedCheckpoint | null;
-  /** `last_op_id` of the newest validated full completion. */
-  readonly completedOp: string | null;
-  /** Newest write checkpoint in a validated full completion (S-469). */
-  readonly writeCheckpoint: bigint | null;
-  /** Rows as of the newest validated completion: what the application sees. Partial completions count for their buckets. */
-  readonly visible: ReadonlyMap<string, string>;
+export interface ProtocolClient extends Omit<ClientModel, 'begin' | 'handle'> {
   /** Every line of the present session, newest last, at most 10,000; nothing when counting. */
   readonly lines: readonly WireLine[];
   /** Resolves when the response has begun; rejects with RefusedError. Ends an earlier session. */
@@ -76,13 +61,9 @@ const KEPT_LINES = 10_000;
 
 export function createProtocolClient(options: ProtocolClientOptions): ProtocolClient {
   const encoding = options.encoding ?? 'bson';
-  const store = createBucketStore();
-  const counts: LineCounts = { lines: 0, operations: 0, checkpoints: 0, completes: 0, bytes: 0 };
+  const model = createClientModel(() => options.onComplete?.());
+  const { store, counts } = model;
   const waiting = new Set<() => void>();
-  let tracked: TrackedCheckpoint | null = null;
-  let completedOp: string | null = null;
-  let writeCheckpoint: bigint | null = null;
-  let visible: ReadonlyMap<string, string> = new Map();
   let lines: WireLine[] = [];
   let open: { readonly request: ClientRequest; response: IncomingMessage | null } | null = null;
   let failure: Error | null = null;
@@ -93,76 +74,10 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
     for (const waiter of waiting) waiter();
   };
 
-  const handlers: Record<string, (content: never) => void> = {
-    checkpoint(content: { last_op_id: string; write_checkpoint?: string; buckets: WireBucket[]; streams: unknown[] }) {
-      counts.checkpoints++;
-      tracked = {
-        lastOpId: content.last_op_id,
-        writeCheckpoint: content.write_checkpoint ?? null,
-        buckets: new Map(content.buckets.map((bucket) => [bucket.bucket, bucket])),
-        streams: content.streams,
-      };
-      store.keepOnly(new Set(tracked.buckets.keys()));
-    },
-    checkpoint_diff(content: { last_op_id: string; write_checkpoint?: string; updated_buckets: WireBucket[]; removed_buckets: string[] }) {
-      counts.checkpoints++;
-      if (tracked === null) throw new Error('checkpoint_diff before checkpoint (S-543)');
-      tracked.lastOpId = content.last_op_id;
-      tracked.writeCheckpoint = content.write_checkpoint ?? null;
-      for (const name of content.removed_buckets) {
-        if (!tracked.buckets.delete(name)) throw new Error(`removed bucket ${name} was not there`);
-        store.deleteBucket(name);
-      }
-      for (const bucket of content.updated_buckets) tracked.buckets.set(bucket.bucket, bucket);
-    },
-    data(content: { bucket: string; after: string; next_after: string; data: WireOperation[] }) {
-      if (tracked === null || !tracked.buckets.has(content.bucket)) throw new Error(`data of a bucket that is not in the checkpoint: ${content.bucket}`);
-      counts.operations += content.data.length;
-      for (const { op_id: opId } of content.data) {
-        if (BigInt(opId) > BigInt(tracked.lastOpId)) throw new Error(`operation ${opId} beyond checkpoint ${tracked.lastOpId} (S-574)`);
-      }
-      store.addOperations(content.bucket, content.data);
-    },
-    partial_checkpoint_complete(content: { priority: number; last_op_id: string }) {
-      if (tracked === null) throw new Error('partial completion before checkpoint');
-      const { priority } = content;
-      const included = [...tracked.buckets.values()].filter((bucket) => bucket.priority <= priority);
-      validate(included, `partial completion ${priority}`);
-      const names = new Set(included.map((bucket) => bucket.bucket));
-      visible = new Map([...visible, ...store.rows((name) => names.has(name))]);
-    },
-    checkpoint_complete(content: { last_op_id: string }) {
-      if (tracked === null) throw new Error('checkpoint_complete before checkpoint (S-543)');
-      if (content.last_op_id !== tracked.lastOpId) throw new Error(`completed ${content.last_op_id}, announced ${tracked.lastOpId}`);
-      validate(tracked.buckets.values(), 'completion');
-      for (const { bucket, count } of tracked.buckets.values()) {
-        if (store.countOf(bucket) > count) throw new Error(`bucket ${bucket} has ${store.countOf(bucket)} operations, announced ${count} (S-622)`);
-      }
-      counts.completes++;
-      completedOp = tracked.lastOpId;
-      const reached = tracked.writeCheckpoint === null ? null : BigInt(tracked.writeCheckpoint);
-      if (reached !== null && writeCheckpoint !== null && reached < writeCheckpoint) throw new Error('write checkpoints went back (S-464)');
-      writeCheckpoint = reached ?? writeCheckpoint;
-      store.completed(tracked.buckets.keys(), tracked.lastOpId);
-      visible = store.rows();
-    },
-    token_expires_in() {},
-  };
-
-  const validate = (buckets: Iterable<WireBucket>, what: string): void => {
-    const wrong = store.mismatches(buckets);
-    if (wrong.length === 0) return;
-    for (const name of wrong) store.deleteBucket(name);
-    throw new ChecksumError(`${what} at ${tracked?.lastOpId}: checksums of ${wrong.join(', ')} do not match (S-414)`);
-  };
-
   const handle = (line: WireLine): void => {
-    counts.lines++;
-    const [[kind, content] = ['', null], ...others] = Object.entries(line);
-    if (others.length > 0) throw new Error('a line with two members (S-540)');
     lines.push(line);
     if (lines.length > KEPT_LINES) lines.shift();
-    handlers[kind]?.(content as never);
+    model.handle(line);
     check();
   };
 
@@ -216,7 +131,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
     const mine = { request, response: null as IncomingMessage | null };
     open = mine;
     failure = null;
-    tracked = null;
+    model.begin();
     lines = [];
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve);
@@ -260,7 +175,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
       };
       const timer = setTimeout(() => {
         stop();
-        reject(new Error(`not within ${timeoutMs} ms: ${what}; ${JSON.stringify({ completedOp, tracked: tracked?.lastOpId, counts })}`));
+        reject(new Error(`not within ${timeoutMs} ms: ${what}; ${JSON.stringify({ completed: model.completedOp, announced: model.tracked?.lastOpId, counts })}`));
       }, timeoutMs);
       waiting.add(waiter);
       waiter();
@@ -270,16 +185,16 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
     store,
     counts,
     get tracked() {
-      return tracked;
+      return model.tracked;
     },
     get completedOp() {
-      return completedOp;
+      return model.completedOp;
     },
     get writeCheckpoint() {
-      return writeCheckpoint;
+      return model.writeCheckpoint;
     },
     get visible() {
-      return visible;
+      return model.visible;
     },
     get lines() {
       return lines;
@@ -301,11 +216,6 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
     pause: () => void open?.response?.socket.pause(),
     resume: () => void open?.response?.socket.resume(),
   };
-}
-
-/** What was announced is not what was sent. */
-export class ChecksumError extends Error {
-  override readonly name = 'ChecksumError';
 }
 
 function decompressed(response: IncomingMessage): Readable {
