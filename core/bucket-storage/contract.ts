@@ -213,7 +213,11 @@ export interface SourceWriter {
    * operations a version cannot become active: `active` is false, and the commit that ends this activates it (its notice tells).
    * Repeating a call that was carried out answers the same state.
    */
-  switchOver(options: { version: number; from: number | null; to: number }): Promise<{ active: boolean; notice: CommitNotice | null }>;
+  switchOver(options: {
+    version: number;
+    from: number | null;
+    to: number;
+  }): Promise<{ active: boolean; notice: CommitNotice | null }>;
 }
 
 /** The instance's newest consistent state. */

@@ -1,4 +1,4 @@
 import { bucketStorageConformance } from '../conformance/suite.ts';
-import { mongodbFactory } from './open-for-tests.ts';
+import { mongodbFactory } from './opener.fixture.ts';
 
 bucketStorageConformance(mongodbFactory);

@@ -22,7 +22,9 @@ export async function writeRowStates(
   writes: readonly { readonly key: string; readonly state: string | null; readonly isNew?: true }[],
   session: ClientSession,
 ): Promise<void> {
-  const fresh = writes.flatMap(({ key, state, isNew }) => (isNew === true && state !== null ? [{ _id: key, s: state }] : []));
+  const fresh = writes.flatMap(({ key, state, isNew }) =>
+    isNew === true && state !== null ? [{ _id: key, s: state }] : [],
+  );
   if (fresh.length > 0) await rowStates.insertMany(fresh, { session });
   if (fresh.length === writes.length) return;
   // The last write of a key counts.

@@ -151,10 +151,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
 
 export function fenced(source: string, owner: string | undefined): Error {
   const holder = owner === undefined ? 'Its storage was removed' : `${owner} has taken it over`;
-  return codedError(
-    'PSYNC_S1003',
-    `This process no longer writes the source ${source}: ${holder}.`,
-  );
+  return codedError('PSYNC_S1003', `This process no longer writes the source ${source}: ${holder}.`);
 }
 
 async function registerTable(
