@@ -3,7 +3,7 @@
  * without text escaping. Format: dimensions, has-null flag, element type, length, lower bound, then length-prefixed elements.
  */
 
-export const OID = { bool: 16, bytea: 17, int8: 20, int4: 23, text: 25 } as const;
+const OID = { bytea: 17, int8: 20, int4: 23, text: 25 } as const;
 
 const HEADER = 20;
 
@@ -91,31 +91,4 @@ export function byteaArray<T>(items: readonly T[], pick: (item: T) => Uint8Array
     at += 4 + bytes.length;
   }
   return target;
-}
-
-/** Reads a `text[]` that a query answered in binary form. */
-export function readTextArray(source: Buffer): (string | null)[] {
-  if (source.readInt32BE(0) === 0) return [];
-  const length = source.readInt32BE(12);
-  const texts = new Array<string | null>(length);
-  let at = HEADER;
-  for (let index = 0; index < length; index++) {
-    const bytes = source.readInt32BE(at);
-    at += 4;
-    texts[index] = bytes < 0 ? null : source.toString('utf8', at, at + bytes);
-    at += Math.max(bytes, 0);
-  }
-  return texts;
-}
-
-/** Reads an `int8[]` without nulls, of numbers below 2^53. */
-export function readInt8Array(source: Buffer): number[] {
-  if (source.readInt32BE(0) === 0) return [];
-  const length = source.readInt32BE(12);
-  const numbers = new Array<number>(length);
-  let at = HEADER + 4;
-  for (let index = 0; index < length; index++, at += 12) {
-    numbers[index] = source.readInt32BE(at) * 2 ** 32 + source.readUInt32BE(at + 4);
-  }
-  return numbers;
 }

@@ -12,7 +12,11 @@ export interface BatchLimits {
 }
 
 /** Cuts a list into runs within the limits; an item above them stands alone. */
-export function* runs<T>(items: readonly T[], sizeOf: (item: T) => number, limits: BatchLimits): Generator<readonly T[]> {
+export function* runs<T>(
+  items: readonly T[],
+  sizeOf: (item: T) => number,
+  limits: BatchLimits,
+): Generator<readonly T[]> {
   let start = 0;
   let bytes = 0;
   for (let at = 0; at < items.length; at++) {
@@ -28,7 +32,8 @@ export function* runs<T>(items: readonly T[], sizeOf: (item: T) => number, limit
 }
 
 const chunkSize = (chunk: Chunk): number => chunk.operations.length + chunk.key.length + 100;
-const lookupSize = (entry: LookupEntry): number => entry.key.length + entry.row.length + (entry.values?.length ?? 0) + 50;
+const lookupSize = (entry: LookupEntry): number =>
+  entry.key.length + entry.row.length + (entry.values?.length ?? 0) + 50;
 const stateSize = (write: RowStateWrite): number => write.key.length + (write.state?.length ?? 0) + 30;
 
 const INSERT_CHUNKS = {
@@ -39,7 +44,11 @@ const INSERT_CHUNKS = {
       $9::text[], $10::bytea[])`,
 };
 
-export function insertChunks(transaction: Queryable, chunks: readonly Chunk[], limits: BatchLimits): Promise<unknown>[] {
+export function insertChunks(
+  transaction: Queryable,
+  chunks: readonly Chunk[],
+  limits: BatchLimits,
+): Promise<unknown>[] {
   return [...runs(chunks, chunkSize, limits)].map((run) =>
     transaction.change(INSERT_CHUNKS, [
       int4Array(run, (chunk) => chunk.definition),
@@ -71,7 +80,11 @@ const INSERT_LOOKUPS = {
     SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])`,
 };
 
-export function insertLookups(transaction: Queryable, entries: readonly LookupEntry[], limits: BatchLimits): Promise<unknown>[] {
+export function insertLookups(
+  transaction: Queryable,
+  entries: readonly LookupEntry[],
+  limits: BatchLimits,
+): Promise<unknown>[] {
   return [...runs(entries, lookupSize, limits)].flatMap((run) => {
     const keys = [
       int4Array(run, (entry) => entry.lookup),
@@ -95,7 +108,11 @@ const WRITE_STATES = {
 };
 const DELETE_STATES = { name: 'delete_states', text: 'DELETE FROM powersync.row_states WHERE key = ANY($1::text[])' };
 
-export function writeRowStates(transaction: Queryable, writes: readonly RowStateWrite[], limits: BatchLimits): Promise<unknown>[] {
+export function writeRowStates(
+  transaction: Queryable,
+  writes: readonly RowStateWrite[],
+  limits: BatchLimits,
+): Promise<unknown>[] {
   const work: Promise<unknown>[] = [];
   for (const run of runs(writes, stateSize, limits)) {
     const kept = run.filter((write) => write.state !== null);
@@ -104,7 +121,8 @@ export function writeRowStates(transaction: Queryable, writes: readonly RowState
       const values = [textArray(kept, (write) => indexKey(write.key)), textArray(kept, (write) => write.state)];
       work.push(transaction.change(WRITE_STATES, values));
     }
-    if (removed.length > 0) work.push(transaction.change(DELETE_STATES, [textArray(removed, (write) => indexKey(write.key))]));
+    if (removed.length > 0)
+      work.push(transaction.change(DELETE_STATES, [textArray(removed, (write) => indexKey(write.key))]));
   }
   return work;
 }
@@ -193,9 +211,16 @@ export interface ReachedAt {
 }
 
 /** The numbers count as reached from `at.op` on. */
-export function writeReached(transaction: Queryable, reached: readonly ReachedWriteCheckpoint[], at: ReachedAt): Promise<unknown>[] {
+export function writeReached(
+  transaction: Queryable,
+  reached: readonly ReachedWriteCheckpoint[],
+  at: ReachedAt,
+): Promise<unknown>[] {
   if (reached.length === 0) return [];
-  const keys = [textArray(reached, (item) => indexKey(pairText(item))), bigintArray(reached, (item) => item.checkpoint)];
+  const keys = [
+    textArray(reached, (item) => indexKey(pairText(item))),
+    bigintArray(reached, (item) => item.checkpoint),
+  ];
   const work: Promise<unknown>[] = [
     transaction.change(INSERT_REACHED, [...keys, at.source, at.custom, at.op, at.stream]),
     transaction.change(PRUNE_REACHED, [keys[0], at.source, at.custom]),

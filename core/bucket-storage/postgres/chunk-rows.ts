@@ -11,10 +11,15 @@ export interface ChunkRow {
   readonly checksum: number;
   readonly total_count: number;
   readonly total_checksum: number;
-  readonly operations: Buffer;
+  /** Base64. */
+  readonly operations: string;
 }
 
-export const CHUNK_COLUMNS = 'key, key_whole, first_op, last_op, count, checksum, total_count, total_checksum, operations';
+const PLAIN_COLUMNS = 'key, key_whole, first_op, last_op, count, checksum, total_count, total_checksum';
+/** Columns of a `ChunkRow` as stored, for inner queries that only choose rows. */
+export const CHUNK_COLUMNS = `${PLAIN_COLUMNS}, operations`;
+/** The same as answered. */
+export const CHUNK_ANSWER = `${PLAIN_COLUMNS}, encode(operations, 'base64') AS operations`;
 
 export function chunkOf(definition: number, row: ChunkRow): Chunk {
   return {
@@ -25,7 +30,7 @@ export function chunkOf(definition: number, row: ChunkRow): Chunk {
     count: row.count,
     checksum: row.checksum,
     totals: { lastOp: row.last_op, count: row.total_count, checksum: row.total_checksum },
-    operations: row.operations,
+    operations: Buffer.from(row.operations, 'base64'),
   };
 }
 

@@ -24,7 +24,8 @@ export async function clearStopped(database: Database, clock: Clock, budgetMs: n
       if (await exhausted(database, clock, deadline, step, [id])) return true;
     }
     const last = await isLastOfGroup(database, since, id);
-    if (last && (await exhausted(database, clock, deadline, CLEAR_STATES, [`${since}/`, `${since}/${AFTER_ALL}`]))) return true;
+    if (last && (await exhausted(database, clock, deadline, CLEAR_STATES, [`${since}/`, `${since}/${AFTER_ALL}`])))
+      return true;
     await forgetDefinition(database, id);
   }
   await forgetVersions(database);
@@ -32,7 +33,13 @@ export async function clearStopped(database: Database, clock: Clock, budgetMs: n
 }
 
 /** Repeats a step until it finds nothing; true when the time is over before. */
-async function exhausted(database: Database, clock: Clock, deadline: number, text: string, values: readonly unknown[]): Promise<boolean> {
+async function exhausted(
+  database: Database,
+  clock: Clock,
+  deadline: number,
+  text: string,
+  values: readonly unknown[],
+): Promise<boolean> {
   for (;;) {
     const removed = await database.change({ text }, values);
     if (removed < STEP_ROWS) return false;
@@ -48,7 +55,10 @@ const CLEAR_STATES = clearStep('row_states', 'key >= $1 AND key < $2');
 
 /** Row states belong to all definitions of a version together; they go with the last one. */
 async function isLastOfGroup(database: Database, since: number, id: number): Promise<boolean> {
-  const rows = await database.rows({ text: 'SELECT FROM powersync.definitions WHERE since = $1 AND id <> $2 LIMIT 1' }, [since, id]);
+  const rows = await database.rows(
+    { text: 'SELECT FROM powersync.definitions WHERE since = $1 AND id <> $2 LIMIT 1' },
+    [since, id],
+  );
   return rows.length === 0;
 }
 

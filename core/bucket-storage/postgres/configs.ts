@@ -1,7 +1,13 @@
 /** Sync config versions in Postgres. */
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { ReplicationStream } from '../contract.ts';
-import type { DefinitionSpec, DeployedDefinition, DeployedVersion, SyncConfigStore, VersionState } from '../sync-config-store.ts';
+import type {
+  DefinitionSpec,
+  DeployedDefinition,
+  DeployedVersion,
+  SyncConfigStore,
+  VersionState,
+} from '../sync-config-store.ts';
 import type { Database, Queryable } from './database.ts';
 import { deploy } from './deployment.ts';
 import { bumpRevision, lockInstance, publish } from './instance.ts';
@@ -9,7 +15,7 @@ import { readStreams, STREAM_IS_LIVE } from './stream-rows.ts';
 
 export function createConfigStore(database: Database, now: () => number): SyncConfigStore {
   const byState = async (state: VersionState): Promise<DeployedVersion | null> =>
-    (await readVersions(database, 'state = $1', [state]))[0] ?? null;
+    (await readVersions(database, 'reported_state = $1', [state]))[0] ?? null;
 
   return {
     async deploy(options) {
@@ -21,7 +27,7 @@ export function createConfigStore(database: Database, now: () => number): SyncCo
     },
     active: () => byState('active'),
     processing: () => byState('processing'),
-    live: () => readVersions(database, `state <> 'stopped'`, []),
+    live: () => readVersions(database, `reported_state <> 'stopped'`, []),
     async get(version) {
       return (await readVersions(database, 'version = $1', [version]))[0] ?? null;
     },
@@ -53,7 +59,10 @@ const FAIL = `UPDATE powersync.sync_config_versions
   SET error = $2, state = CASE WHEN state = 'processing' THEN 'errored' ELSE state END WHERE version = $1`;
 
 async function forget(transaction: Queryable, stream: number): Promise<void> {
-  const removed = await transaction.change({ text: `DELETE FROM powersync.streams s WHERE s.id = $1 AND NOT ${STREAM_IS_LIVE}` }, [stream]);
+  const removed = await transaction.change(
+    { text: `DELETE FROM powersync.streams s WHERE s.id = $1 AND NOT ${STREAM_IS_LIVE}` },
+    [stream],
+  );
   if (removed === 0) return;
   await transaction.change({ text: 'DELETE FROM powersync.version_streams WHERE stream = $1' }, [stream]);
   await transaction.change({ text: 'DELETE FROM powersync.undo WHERE stream = $1' }, [stream]);
@@ -78,14 +87,26 @@ interface DefinitionColumns extends DefinitionSpec {
   readonly version: number;
 }
 
+/**
+ * While a version that took over waits for the end of another source's transaction, clients see the former one (G1): that is still
+ * active to everybody but the writers.
+ */
+const REPORTED_STATE = `CASE WHEN v.version = (SELECT visible_version FROM powersync.instance WHERE id = 1) THEN 'active'
+  WHEN v.state = 'active' THEN 'processing' ELSE v.state END`;
+
 /** Whole versions, oldest first, as of one moment. */
-async function readVersions(database: Database, condition: string, values: readonly unknown[]): Promise<DeployedVersion[]> {
+async function readVersions(
+  database: Database,
+  condition: string,
+  values: readonly unknown[],
+): Promise<DeployedVersion[]> {
   return database.transaction(async (transaction) => {
     await transaction.rows({ text: 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY' });
     const rows = await transaction.rows<VersionColumns>(
       {
-        text: `SELECT version, state, content, plan, label, error, created_ms, activated_ms
-          FROM powersync.sync_config_versions WHERE ${condition} ORDER BY version`,
+        text: `SELECT version, reported_state AS state, content, plan, label, error, created_ms, activated_ms
+          FROM (SELECT v.*, ${REPORTED_STATE} AS reported_state FROM powersync.sync_config_versions v) v
+          WHERE ${condition} ORDER BY version`,
       },
       values,
     );
@@ -105,9 +126,14 @@ async function completed(transaction: Queryable, row: VersionColumns): Promise<D
     content: row.content,
     plan: row.plan,
     label: row.label,
-    definitions: definitions.map(
-      ({ id, since, kind, identity, name, source }): DeployedDefinition => ({ id, since, kind, identity, name, source }),
-    ),
+    definitions: definitions.map(({ id, since, kind, identity, name, source }): DeployedDefinition => ({
+      id,
+      since,
+      kind,
+      identity,
+      name,
+      source,
+    })),
     streams,
     error: row.error,
     createdMs: row.created_ms,

@@ -31,8 +31,10 @@ export interface Database extends Queryable {
    * Errors are coded; whether a transaction whose commit lost its connection took place is unknown.
    */
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
-  /** Like `rows`, repeated once when the connection was lost: for statements that change nothing. Binary results. */
+  /** Like `rows`, repeated once when the connection was lost: for statements that change nothing. */
   read<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
+  /** Like `read`, each row as a list of its columns: for many small rows. */
+  readTuples<Tuple extends readonly unknown[]>(statement: Statement, values?: readonly unknown[]): Promise<Tuple[]>;
   /** A connection of its own that takes statements without waiting for the answers of those before. */
   connectPipelined(applicationName: string): Promise<pg.Client>;
   readonly closed: boolean;
@@ -86,23 +88,28 @@ export function openDatabase(config: PoolConfig, log: StorageLog): Database {
     if (!closing) log.warn({ reason: storageError(error).message }, 'An idle connection to bucket storage was lost');
   });
 
-  const query = async (runner: pg.Pool | pg.PoolClient, statement: Statement, values: readonly unknown[], binary: boolean) =>
-    runner.query({ ...statement, values: values as unknown[], ...(binary && { binary }) });
+  const query = async (statement: Statement, values: readonly unknown[], rowMode?: 'array'): Promise<pg.QueryResult> =>
+    pool.query({ ...statement, values: values as unknown[], ...(rowMode && { rowMode }) } as pg.QueryConfig);
 
-  const read = async <Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> => {
+  const read = async <Row>(
+    statement: Statement,
+    values: readonly unknown[] = [],
+    rowMode?: 'array',
+  ): Promise<Row[]> => {
     try {
-      return (await query(pool, statement, values, true)).rows as Row[];
+      return (await query(statement, values, rowMode)).rows as Row[];
     } catch (error) {
       if (failureKind(error) !== 'connection' || closing) throw storageError(error);
     }
-    return coded(async () => (await query(pool, statement, values, true)).rows as Row[]);
+    return coded(async () => (await query(statement, values, rowMode)).rows as Row[]);
   };
 
   return {
     rows: <Row extends object>(statement: Statement, values: readonly unknown[] = []) =>
-      coded(async () => (await query(pool, statement, values, false)).rows as Row[]),
-    change: (statement, values = []) => coded(async () => (await query(pool, statement, values, false)).rowCount ?? 0),
-    read,
+      coded(async () => (await query(statement, values)).rows as Row[]),
+    change: (statement, values = []) => coded(async () => (await query(statement, values)).rowCount ?? 0),
+    read: (statement, values) => read(statement, values),
+    readTuples: (statement, values) => read(statement, values, 'array'),
     transaction: async (work) => {
       for (let conflicts = 0; ; conflicts++) {
         try {
@@ -160,7 +167,8 @@ function queryableOf(client: pg.PoolClient): Queryable {
   return {
     rows: async <Row extends object>(statement: Statement, values: readonly unknown[] = []) =>
       (await client.query({ ...statement, values: values as unknown[] })).rows as Row[],
-    change: async (statement, values = []) => (await client.query({ ...statement, values: values as unknown[] })).rowCount ?? 0,
+    change: async (statement, values = []) =>
+      (await client.query({ ...statement, values: values as unknown[] })).rowCount ?? 0,
   };
 }
 

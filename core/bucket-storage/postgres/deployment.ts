@@ -35,10 +35,16 @@ export async function deploy(transaction: Queryable, options: DeployOptions, now
 
   const version = instance.version_sequence + 1;
   const active = live.find((row) => row.state === 'active');
-  await transaction.change({ text: INSERT_VERSION }, [version, options.content, options.plan, options.label ?? null, now]);
-  const specs = options.definitions;
+  await transaction.change({ text: INSERT_VERSION }, [
+    version,
+    options.content,
+    options.plan,
+    options.label ?? null,
+    now,
+  ]);
+  const specs = distinctSpecs(options.definitions);
   const assigned: Assigned = { specs, ids: await keptDefinitions(transaction, active, specs, force) };
-  const sources = new Set([...options.sources, ...options.definitions.map((spec) => spec.source)]);
+  const sources = new Set([...options.sources, ...specs.map((spec) => spec.source)]);
   const created = await assignStreams(transaction, version, active, sources, assigned);
   await writeDefinitions(transaction, version, assigned, created);
   await bumpRevision(transaction);
@@ -67,7 +73,19 @@ async function stopOthers(transaction: Queryable, live: readonly VersionRow[], k
   await bumpRevision(transaction);
 }
 
-/** Ids of kept definitions, by position; null for those to be made. Of equal identities each keeps one, by name if possible. */
+const identityOf = ({ kind, source, identity }: DefinitionSpec): string => JSON.stringify([kind, source, identity]);
+
+/** Definitions of equal kind, source and identity hold the same data: they are one. */
+function distinctSpecs(specs: readonly DefinitionSpec[]): DefinitionSpec[] {
+  const distinct = new Map<string, DefinitionSpec>();
+  for (const spec of specs) if (!distinct.has(identityOf(spec))) distinct.set(identityOf(spec), spec);
+  return [...distinct.values()];
+}
+
+/**
+ * Ids of kept definitions, by position; null for those to be made. A kept one keeps its name, which is part of its buckets' names: a name
+ * never comes to mean other data.
+ */
 async function keptDefinitions(
   transaction: Queryable,
   active: VersionRow | undefined,
@@ -78,22 +96,12 @@ async function keptDefinitions(
   const known = await transaction.rows<KnownDefinition>(
     {
       text: `SELECT d.id, d.kind, d.identity, d.name, d.source FROM powersync.definitions d
-        JOIN powersync.version_definitions vd ON vd.definition = d.id WHERE vd.version = $1 ORDER BY vd.ordinal`,
+        JOIN powersync.version_definitions vd ON vd.definition = d.id WHERE vd.version = $1`,
     },
     [active.version],
   );
-  const free = new Map(known.map((definition) => [definition.id, definition]));
-  const take = (spec: DefinitionSpec, sameName: boolean): number | null => {
-    for (const candidate of free.values()) {
-      const same = candidate.kind === spec.kind && candidate.identity === spec.identity && candidate.source === spec.source;
-      if (!same || (sameName && candidate.name !== spec.name)) continue;
-      free.delete(candidate.id);
-      return candidate.id;
-    }
-    return null;
-  };
-  const named = specs.map((spec) => (force.has(spec.source) ? null : take(spec, true)));
-  return specs.map((spec, index) => named[index] ?? (force.has(spec.source) ? null : take(spec, false)));
+  const ids = new Map(known.map((definition) => [identityOf(definition), definition.id]));
+  return specs.map((spec) => (force.has(spec.source) ? null : (ids.get(identityOf(spec)) ?? null)));
 }
 
 /**

@@ -8,6 +8,7 @@ const driverError = (code: string, message: string, more: object = {}): Error =>
 describe('errors of Postgres', () => {
   test.each([
     ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:1', 'connection', 'PSYNC_S2402'],
+    ['EPIPE', 'write EPIPE', 'connection', 'PSYNC_S2402'],
     ['57P01', 'terminating connection due to administrator command', 'connection', 'PSYNC_S2402'],
     ['57P03', 'the database system is starting up', 'connection', 'PSYNC_S2402'],
     ['28P01', 'password authentication failed for user "u"', 'connection', 'PSYNC_S2402'],
@@ -35,7 +36,9 @@ describe('errors of Postgres', () => {
     for (const error of [unique, syntax]) {
       const coded = storageError(error);
       expect(coded.message).toContain('SQLSTATE');
-      expect(`${coded.message} ${(coded.cause as Error).message} ${JSON.stringify(coded.cause)}`).not.toContain('secret');
+      expect(`${coded.message} ${(coded.cause as Error).message} ${JSON.stringify(coded.cause)}`).not.toContain(
+        'secret',
+      );
     }
     expect(storageError(unique).message).toContain('bucket_data_pkey');
   });

@@ -24,6 +24,8 @@ const TELLING_CLASSES = new Set(['08', '0A', '28', '3D', '3F', '42', '53', '54',
 const CONFLICTS = new Set(['40001', '40P01']);
 /** 25006: the server became a standby; 57P0x: shut down, crashed, starting; 53300: no connection left. */
 const CONNECTION_STATES = new Set(['25006', '57P01', '57P02', '57P03', '57P04', '57P05', '53300', '25P03']);
+/** Names of system errors (`EPIPE`) begin with E, SQLSTATEs never do. */
+const SQLSTATE = /^(?!E)[0-9A-Z]{5}$/;
 const DRIVER_TIMEOUTS = new Set(['Query read timeout', 'timeout exceeded when trying to connect']);
 
 /** What went wrong, as far as the caller's next step depends on it. */
@@ -31,18 +33,23 @@ export function failureKind(error: unknown): FailureKind {
   if (isCodedError(error) || isProgrammingError(error)) return 'own';
   const { code, message = '' } = (error ?? {}) as DriverError;
   if (DRIVER_TIMEOUTS.has(message)) return message.startsWith('Query') ? 'connection' : 'timeout';
-  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return 'connection';
+  if (code === undefined || !SQLSTATE.test(code)) return 'connection';
   if (CONFLICTS.has(code)) return 'conflict';
   if (code === '57014') return 'timeout';
   if (code === '55P03') return 'lock-timeout';
-  const connection = code.startsWith('08') || code.startsWith('28') || code.startsWith('3D') || CONNECTION_STATES.has(code);
+  const connection =
+    code.startsWith('08') || code.startsWith('28') || code.startsWith('3D') || CONNECTION_STATES.has(code);
   return connection ? 'connection' : 'query';
 }
 
 /** The driver throws plain errors, or its own with a code. */
 function isProgrammingError(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
-  return (error as DriverError).code === undefined && Object.getPrototypeOf(error) !== Error.prototype && !(error instanceof AggregateError);
+  return (
+    (error as DriverError).code === undefined &&
+    Object.getPrototypeOf(error) !== Error.prototype &&
+    !(error instanceof AggregateError)
+  );
 }
 
 /** The error to throw for `error`; what is not of Postgres passes. The cause is a copy without details, safe to log (O-195). */
@@ -53,14 +60,24 @@ export function storageError(error: unknown): Error {
     case 'own':
       return error as Error;
     case 'connection':
-      return codedError('PSYNC_S2402', `Cannot reach bucket storage: ${described}. Check that it runs and the configured address and login.`, {
-        cause,
-      });
+      return codedError(
+        'PSYNC_S2402',
+        `Cannot reach bucket storage: ${described}. Check that it runs and the configured address and login.`,
+        {
+          cause,
+        },
+      );
     case 'timeout':
     case 'lock-timeout':
-      return codedError('PSYNC_S2403', `Bucket storage did not answer in time: ${described}. Check its load.`, { cause });
+      return codedError('PSYNC_S2403', `Bucket storage did not answer in time: ${described}. Check its load.`, {
+        cause,
+      });
     case 'conflict':
-      return codedError('PSYNC_S1402', `A storage transaction was retried too often: ${described}. Check the load of bucket storage.`, { cause });
+      return codedError(
+        'PSYNC_S1402',
+        `A storage transaction was retried too often: ${described}. Check the load of bucket storage.`,
+        { cause },
+      );
     case 'query':
       return codedError('PSYNC_S2404', `Bucket storage refused a query: ${described}. ${advice(error)}`, { cause });
   }
@@ -70,7 +87,7 @@ function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describe(error.errors[0]);
   const { code, message = '', schema, table, constraint, routine } = (error ?? {}) as DriverError;
   if (code === undefined) return message === '' ? 'unknown error' : message;
-  if (!/^[0-9A-Z]{5}$/.test(code)) return `${code}`;
+  if (!SQLSTATE.test(code)) return `${code}`;
   const place = [schema, table, constraint].filter((part) => part !== undefined).join('.');
   const text = TELLING_CLASSES.has(code.slice(0, 2)) ? message : `error in ${routine ?? 'the server'}`;
   return `SQLSTATE ${code} ${text}${place === '' ? '' : ` (${place})`}`;

@@ -56,19 +56,25 @@ export function createFlushQueue(dependencies: FlushQueueDependencies): FlushQue
     const flushId = `${epoch}:${++count}`;
     const started = clock.monotonic();
     const backoff = createBackoff({ clock, random, initialMs: 50, maxMs: 2000 });
-    for (let conflicts = 0; ; ) {
+    for (let conflicts = 0; ;) {
       try {
         return await flushOnce(await connection(), { source, epoch, flushId, now: clock.now(), limits }, batch);
       } catch (error) {
         const kind = failureKind(error);
-        const again = kind === 'conflict' ? conflicts++ < MAX_CONFLICTS : kind === 'connection' && clock.monotonic() - started < RETRY_MS;
+        const again =
+          kind === 'conflict'
+            ? conflicts++ < MAX_CONFLICTS
+            : kind === 'connection' && clock.monotonic() - started < RETRY_MS;
         if (kind === 'connection') await discard();
         if (!again || database.closed) {
           // Whether it was applied is unknown: the next flush could apply its content twice.
           if (kind === 'connection') finished = storageError(error);
           throw storageError(error);
         }
-        log.warn({ source, reason: storageError(error).message }, 'A flush to bucket storage failed; it is tried again');
+        log.warn(
+          { source, reason: storageError(error).message },
+          'A flush to bucket storage failed; it is tried again',
+        );
         await backoff.wait();
       }
     }

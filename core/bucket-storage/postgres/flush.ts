@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { codedError } from '../../platform/errors/coded-error.ts';
-import type { Chunk, FlushBatch, FlushContent, FlushResult, LookupEntry } from '../contract.ts';
+import type { Chunk, FlushBatch, FlushContent, FlushResult, LookupEntry, ReachedWriteCheckpoint } from '../contract.ts';
 import {
   FORGET_UNDO,
   insertChunks,
@@ -56,7 +56,10 @@ export async function flushOnce(client: pg.Client, context: FlushContext, batch:
     const { state } = standing;
     if (state.flush_id === context.flushId) return await answerAgain(transaction, state);
     const plan = planFlush(batch, standing, context);
-    const writes = [...contentWrites(transaction, batch, plan, context), ...stateWrites(transaction, batch, plan, standing, context)];
+    const writes = [
+      ...contentWrites(transaction, batch, plan, context),
+      ...stateWrites(transaction, batch, plan, standing, context),
+    ];
     await settled([...writes, commit(client)]);
     return { firstOp: plan.firstOp, lastOp: plan.lastOp, notice: plan.publication?.notice ?? null };
   } catch (error) {
@@ -66,7 +69,12 @@ export async function flushOnce(client: pg.Client, context: FlushContext, batch:
   }
 }
 
-async function begin(client: pg.Client, transaction: Queryable, context: FlushContext, batch: FlushBatch): Promise<Standing> {
+async function begin(
+  client: pg.Client,
+  transaction: Queryable,
+  context: FlushContext,
+  batch: FlushBatch,
+): Promise<Standing> {
   const [, instances, states, pending] = await settled([
     client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
     transaction.rows<InstanceRow>(LOCK_INSTANCE),
@@ -106,19 +114,14 @@ function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext)
   const { instance, state, pending } = standing;
   const { commit } = batch;
   const custom = batch.customWriteCheckpoints ?? [];
-  const reached = commit?.reachedWriteCheckpoints ?? [];
+  const reached = reachedOf(batch, state);
   const own = pending.filter((part) => part.stream === batch.stream && part.state !== 'closed');
   const held = commit !== undefined && state.serving !== null && holdOf(batch, state) !== null;
   const releases = commit !== undefined && !held && own.length > 0;
   const needsId = commit?.announce || releases || custom.length > 0 || reached.length > 0;
   const firstOp = instance.op_sequence + 1;
   const lastOp = instance.op_sequence + (batch.operations === 0 && needsId ? 1 : batch.operations);
-  const content = checked(batch.build(firstOp), firstOp, lastOp);
-  const writable = new Set(state.writable);
-  const chunks = content.chunks.every((chunk) => writable.has(chunk.definition))
-    ? content.chunks
-    : content.chunks.filter((chunk) => writable.has(chunk.definition));
-  const lookups = content.lookups.filter((entry) => writable.has(entry.lookup));
+  const { chunks, lookups } = checked(batch.build(firstOp), firstOp, lastOp, new Set(state.writable));
   const used = lastOp >= firstOp ? firstOp : null;
   const firstUncommitted = commit ? null : (state.first_uncommitted ?? used);
   const firstHeld = held ? (state.first_held ?? state.first_uncommitted ?? used) : null;
@@ -151,15 +154,31 @@ function holdOf(batch: FlushBatch, state: StreamState): string | null {
   return progress ? progress.holdUntil : state.hold_until;
 }
 
-/** Ids outside of what was allocated would break the order of everything after. */
-function checked(content: FlushContent, firstOp: number, lastOp: number): FlushContent {
-  const chunksFit = content.chunks.every((chunk) => chunk.firstOp >= firstOp && chunk.lastOp <= lastOp);
-  const lookupsFit = content.lookups.every((entry) => entry.op >= firstOp && entry.op <= lastOp);
-  if (chunksFit && lookupsFit) return content;
-  throw codedError('PSYNC_S0001', `A flush holds op ids outside of the allocated ${firstOp}-${lastOp}.`);
+/** What a version that is being processed reaches says nothing: clients see another one. */
+function reachedOf({ commit }: FlushBatch, state: StreamState): readonly ReachedWriteCheckpoint[] {
+  return commit === undefined || state.serving === null ? [] : commit.reachedWriteCheckpoints;
 }
 
-function contentWrites(transaction: Queryable, batch: FlushBatch, plan: FlushPlan, { limits }: FlushContext): Promise<unknown>[] {
+/** Ids outside of what was allocated would break the order of everything after; so would a second writer of a definition. */
+function checked(content: FlushContent, firstOp: number, lastOp: number, writable: ReadonlySet<number>): FlushContent {
+  const { chunks, lookups } = content;
+  const fits =
+    chunks.every((chunk) => chunk.firstOp >= firstOp && chunk.lastOp <= lastOp) &&
+    lookups.every((entry) => entry.op >= firstOp && entry.op <= lastOp);
+  if (!fits) throw codedError('PSYNC_S0001', `A flush holds op ids outside of the allocated ${firstOp}-${lastOp}.`);
+  const foreign =
+    chunks.find((chunk) => !writable.has(chunk.definition))?.definition ??
+    lookups.find((entry) => !writable.has(entry.lookup))?.lookup;
+  if (foreign === undefined) return content;
+  throw codedError('PSYNC_S0001', `A flush holds data of definition ${foreign}, which its stream does not write.`);
+}
+
+function contentWrites(
+  transaction: Queryable,
+  batch: FlushBatch,
+  plan: FlushPlan,
+  { limits }: FlushContext,
+): Promise<unknown>[] {
   const { chunks, lookups } = plan;
   const { rowStates } = batch;
   return [
@@ -183,7 +202,7 @@ function stateWrites(
   const customOp = state.serving === null ? UNTIL_ACTIVE : lastOp;
   const work = [
     ...writeReached(transaction, batch.customWriteCheckpoints ?? [], { ...at, custom: true, op: customOp }),
-    ...writeReached(transaction, commit?.reachedWriteCheckpoints ?? [], { ...at, custom: false }),
+    ...writeReached(transaction, reachedOf(batch, state), { ...at, custom: false }),
   ];
   if (commit) work.push(transaction.change(FORGET_UNDO, [stream]));
   if (replaced.length > 0) work.push(deletePending(transaction, replaced));
@@ -227,7 +246,8 @@ function pipelined(client: pg.Client): Queryable {
   return {
     rows: async <Row extends object>(statement: Statement, values: readonly unknown[] = []) =>
       (await client.query({ ...statement, values: values as unknown[] })).rows as Row[],
-    change: async (statement, values = []) => (await client.query({ ...statement, values: values as unknown[] })).rowCount ?? 0,
+    change: async (statement, values = []) =>
+      (await client.query({ ...statement, values: values as unknown[] })).rowCount ?? 0,
   };
 }
 

@@ -5,7 +5,7 @@ import { storageError } from './failure.ts';
 import { HORIZON } from './instance.ts';
 
 /** Workers that missed messages read notices of this time. */
-const NOTICE_RETENTION_MS = 5 * 60_000;
+const NOTICE_RETENTION_MS = 10 * 60_000;
 const INTERVAL_MS = 15_000;
 /** Bounds one round; what is left waits for the next one. */
 const ROUND_ROWS = 20_000;
@@ -26,7 +26,11 @@ export function createHousekeeping(database: Database, clock: Clock, log: Storag
       await database.change(FORGET_NOTICES, [clock.now() - NOTICE_RETENTION_MS]);
       await database.change(PRUNE_LOOKUPS);
     } catch (error) {
-      if (!database.closed) log.warn({ reason: storageError(error).message }, 'Removing old data of bucket storage failed; it is tried again');
+      if (!database.closed)
+        log.warn(
+          { reason: storageError(error).message },
+          'Removing old data of bucket storage failed; it is tried again',
+        );
     } finally {
       running = null;
     }

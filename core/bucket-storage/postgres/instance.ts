@@ -29,10 +29,14 @@ export async function lockInstance(transaction: Queryable): Promise<InstanceRow>
   return row!;
 }
 
-export const ADVANCE_SEQUENCE = { name: 'advance_sequence', text: 'UPDATE powersync.instance SET op_sequence = $1 WHERE id = 1' };
+export const ADVANCE_SEQUENCE = {
+  name: 'advance_sequence',
+  text: 'UPDATE powersync.instance SET op_sequence = $1 WHERE id = 1',
+};
 export const ADVANCE_CHECKPOINT = {
   name: 'advance_checkpoint',
-  text: 'UPDATE powersync.instance SET op_sequence = $1, visible_op = $2, visible_version = $3 WHERE id = 1',
+  text: `UPDATE powersync.instance SET op_sequence = $1, visible_op = $2, visible_version = $3,
+    revision = revision + CASE WHEN visible_version IS DISTINCT FROM $3 THEN 1 ELSE 0 END WHERE id = 1`,
 };
 
 /** Streams that clients see: those of the active version. */
@@ -65,7 +69,9 @@ export async function publish(
 ): Promise<CommitNotice | null> {
   const sequence = instance.op_sequence + (added ? 1 : 0);
   const parts = (await transaction.rows<PendingRow>(READ_PENDING)).map(pendingPart);
-  const part: PendingPart | null = added ? { ...added, id: null, state: 'closed', firstOp: sequence, op: sequence } : null;
+  const part: PendingPart | null = added
+    ? { ...added, id: null, state: 'closed', firstOp: sequence, op: sequence }
+    : null;
   if (part) parts.push(part);
   const [open] = await transaction.rows<{ open_from: number | null }>({
     text: `SELECT min(least(first_uncommitted, first_held)) AS open_from FROM powersync.streams WHERE id IN (${SERVING_STREAMS})`,

@@ -44,7 +44,10 @@ export async function migrate(database: Database): Promise<{ applied: readonly s
     await transaction.rows({ text: LOCK });
     const existing = await examine(transaction);
     if (existing.version < OLDEST_VERSION) {
-      throw codedError('PSYNC_S2404', 'Postgres bucket storage needs version 14 or newer. Upgrade the server, or use another one.');
+      throw codedError(
+        'PSYNC_S2404',
+        'Postgres bucket storage needs version 14 or newer. Upgrade the server, or use another one.',
+      );
     }
     if (!existing.schema) await transaction.rows({ text: `CREATE SCHEMA ${SCHEMA}` });
     if (!existing.journal) await begin(transaction, existing);
@@ -53,7 +56,10 @@ export async function migrate(database: Database): Promise<{ applied: readonly s
     for (const { name, breaking, sql } of MIGRATIONS) {
       if (done.has(name)) continue;
       await transaction.rows({ text: sql });
-      await transaction.rows({ text: `INSERT INTO ${SCHEMA}.millrace_migrations (name, breaking) VALUES ($1, $2)` }, [name, breaking]);
+      await transaction.rows({ text: `INSERT INTO ${SCHEMA}.millrace_migrations (name, breaking) VALUES ($1, $2)` }, [
+        name,
+        breaking,
+      ]);
       applied.push(name);
     }
     return { applied };
@@ -67,7 +73,9 @@ async function begin(transaction: Queryable, existing: Existing): Promise<void> 
   }
   await transaction.rows({ text: JOURNAL });
   const name = existing.schema ? SCHEMA_GIVEN : SCHEMA_CREATED;
-  await transaction.rows({ text: `INSERT INTO ${SCHEMA}.millrace_migrations (name, breaking) VALUES ($1, false)` }, [name]);
+  await transaction.rows({ text: `INSERT INTO ${SCHEMA}.millrace_migrations (name, breaking) VALUES ($1, false)` }, [
+    name,
+  ]);
 }
 
 async function appliedMigrations(database: Queryable): Promise<Map<string, boolean>> {
@@ -89,7 +97,10 @@ export async function assertMigrated(database: Database): Promise<void> {
   const known = new Set([SCHEMA_CREATED, SCHEMA_GIVEN, ...MIGRATIONS.map(({ name }) => name)]);
   for (const [name, breaking] of done) {
     if (known.has(name) || !breaking) continue;
-    throw codedError('PSYNC_S1005', `Bucket storage was migrated by a newer version of the service ("${name}"). Upgrade this one again.`);
+    throw codedError(
+      'PSYNC_S1005',
+      `Bucket storage was migrated by a newer version of the service ("${name}"). Upgrade this one again.`,
+    );
   }
 }
 

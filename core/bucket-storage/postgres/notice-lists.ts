@@ -2,7 +2,15 @@
  * What a commit changed, as lists: gathered while flushing, kept as JSON text, merged when several commits become visible at once.
  * A list that grew beyond `NOTICE_LIST_LIMIT` is null: too many to list.
  */
-import type { BucketRef, BucketTotals, Chunk, CommitNotice, LookupEntry, LookupKey, ReachedWriteCheckpoint } from '../contract.ts';
+import type {
+  BucketRef,
+  BucketTotals,
+  Chunk,
+  CommitNotice,
+  LookupEntry,
+  LookupKey,
+  ReachedWriteCheckpoint,
+} from '../contract.ts';
 import { NOTICE_LIST_LIMIT } from '../contract.ts';
 
 export interface NoticeLists {
@@ -76,10 +84,13 @@ export function mergeLists(parts: readonly NoticeLists[]): NoticeLists {
 
 export function encodeLists({ buckets, lookups, writeCheckpoints }: NoticeLists): StoredLists {
   return {
-    buckets: buckets && JSON.stringify(buckets.map((item) => [item.definition, item.key, item.lastOp, item.count, item.checksum])),
+    buckets:
+      buckets &&
+      JSON.stringify(buckets.map((item) => [item.definition, item.key, item.lastOp, item.count, item.checksum])),
     lookups: lookups && JSON.stringify(lookups.map((item) => [item.lookup, item.key])),
     write_checkpoints:
-      writeCheckpoints && JSON.stringify(writeCheckpoints.map((item) => [item.userId, item.clientId, String(item.checkpoint)])),
+      writeCheckpoints &&
+      JSON.stringify(writeCheckpoints.map((item) => [item.userId, item.clientId, String(item.checkpoint)])),
   };
 }
 
@@ -89,8 +100,13 @@ export function decodeLists(stored: StoredLists): NoticeLists {
   const parse = <T>(text: string | null): T[] | null => (text === null ? null : (JSON.parse(text) as T[]));
   return {
     buckets:
-      parse<BucketTuple>(stored.buckets)?.map(([definition, key, lastOp, count, checksum]) => ({ definition, key, lastOp, count, checksum })) ??
-      null,
+      parse<BucketTuple>(stored.buckets)?.map(([definition, key, lastOp, count, checksum]) => ({
+        definition,
+        key,
+        lastOp,
+        count,
+        checksum,
+      })) ?? null,
     lookups: parse<[number, string]>(stored.lookups)?.map(([lookup, key]) => ({ lookup, key })) ?? null,
     writeCheckpoints:
       parse<[string, string, string]>(stored.write_checkpoints)?.map(([userId, clientId, checkpoint]) => ({

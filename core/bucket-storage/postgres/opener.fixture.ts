@@ -9,7 +9,14 @@ const silent = { info: () => undefined, warn: () => undefined };
 export function openAt(request: OpenRequest, clock: Clock): Promise<BucketStorage> {
   const url = new URL(request.url);
   const { host, port } = request.address ?? { host: url.hostname, port: Number(url.port) };
-  const pool = { host, port, user: url.username, password: decodeURIComponent(url.password), database: url.pathname.slice(1), max: 4 };
+  const pool = {
+    host,
+    port,
+    user: url.username,
+    password: decodeURIComponent(url.password),
+    database: url.pathname.slice(1),
+    max: 4,
+  };
   return openPostgresStorage({ pool, log: silent, clock });
 }
 

@@ -48,7 +48,16 @@ export function writePublication(transaction: Queryable, { notice, parts }: Publ
   const { version, op, previous, sourceTimeMs, storedMs } = notice;
   const lists = encodeLists(notice);
   const work: Promise<unknown>[] = [
-    transaction.change(INSERT_COMMIT, [op, previous, version, lists.buckets, lists.lookups, lists.write_checkpoints, sourceTimeMs, storedMs]),
+    transaction.change(INSERT_COMMIT, [
+      op,
+      previous,
+      version,
+      lists.buckets,
+      lists.lookups,
+      lists.write_checkpoints,
+      sourceTimeMs,
+      storedMs,
+    ]),
   ];
   const stored = parts.flatMap((part) => part.id ?? []);
   if (stored.length > 0) work.push(transaction.change(DELETE_PENDING, [stored]));
@@ -76,7 +85,17 @@ export const READ_PENDING = {
 export function insertPending(transaction: Queryable, part: PendingPart): Promise<number> {
   const { stream, state, firstOp, op, version, sourceTimeMs } = part;
   const lists = encodeLists(part);
-  const values = [stream, state, firstOp, op, version, lists.buckets, lists.lookups, lists.write_checkpoints, sourceTimeMs];
+  const values = [
+    stream,
+    state,
+    firstOp,
+    op,
+    version,
+    lists.buckets,
+    lists.lookups,
+    lists.write_checkpoints,
+    sourceTimeMs,
+  ];
   return transaction.change(INSERT_PENDING, values);
 }
 

@@ -1,11 +1,11 @@
 /** Reads for API workers: one statement each, so that an answer is of one moment, and never beyond the visible checkpoint (I1, R-35). */
 import type { BucketReader, BucketRef, Chunk, CommitNotice, LookupKey } from '../contract.ts';
 import { int4Array, textArray } from './binary-arrays.ts';
-import { CHUNK_COLUMNS, chunkOf, type ChunkRow } from './chunk-rows.ts';
+import { CHUNK_ANSWER, CHUNK_COLUMNS, chunkOf, type ChunkRow } from './chunk-rows.ts';
 import type { Database, Statement } from './database.ts';
 import { indexKey } from './key-text.ts';
 import { noticeOf, type CommitRow } from './notice-lists.ts';
-import { bounded, totalsOf, totalsQuery, type TotalsRow } from './writer-reads.ts';
+import { bounded, totalsQuery } from './writer-reads.ts';
 
 /** Chunks looked at for one page: small ones fill a page by their number, not by their bytes. */
 const MIN_PAGE_ROWS = 16;
@@ -22,9 +22,12 @@ export function createReader(database: Database): BucketReader {
     async totals(buckets, op) {
       bounded(buckets.length);
       if (buckets.length === 0) return [];
-      const keys = [int4Array(buckets, (bucket) => bucket.definition), textArray(buckets, (bucket) => indexKey(bucket.key))];
-      const [row] = await database.read<TotalsRow>(TOTALS, [...keys, op]);
-      return totalsOf(row!);
+      const keys = [
+        int4Array(buckets, (bucket) => bucket.definition),
+        textArray(buckets, (bucket) => indexKey(bucket.key)),
+      ];
+      const rows = await database.readTuples<[lastOp: number, count: number, checksum: number]>(TOTALS, [...keys, op]);
+      return rows.map(([lastOp, count, checksum]) => ({ lastOp, count, checksum }));
     },
     chunks: (bucket, after, upTo, maxBytes) => readChunks(database, bucket, after, upTo, maxBytes),
     lookups: (keys, op) => readLookups(database, keys, op),
@@ -40,7 +43,7 @@ const VISIBLE = '(SELECT visible_op FROM powersync.instance WHERE id = 1)';
 
 const TOTALS: Statement = {
   name: 'totals',
-  text: totalsQuery('unnest($1::int[], $2::text[])', `AND d.last_op <= least($3::bigint, ${VISIBLE})`),
+  text: totalsQuery('', 'unnest($1::int[], $2::text[])', `AND d.last_op <= least($3::bigint, ${VISIBLE})`),
 };
 
 const NOTICES: Statement = {
@@ -52,7 +55,10 @@ const NOTICES: Statement = {
 };
 
 async function noticesAfter(database: Database, op: number, limit: number): Promise<readonly CommitNotice[] | 'gap'> {
-  const rows = await database.read<CommitRow & { visible_op: number; op: number | null }>(NOTICES, [op, Math.max(1, limit)]);
+  const rows = await database.read<CommitRow & { visible_op: number; op: number | null }>(NOTICES, [
+    op,
+    Math.max(1, limit),
+  ]);
   const first = rows[0]!;
   if (first.op === null) return first.visible_op > op ? 'gap' : [];
   if (first.previous > op) return 'gap';
@@ -62,7 +68,7 @@ async function noticesAfter(database: Database, op: number, limit: number): Prom
 /** Sizes are counted from the front; the operations themselves are only fetched for what is answered. */
 const CHUNKS: Statement = {
   name: 'chunks',
-  text: `SELECT ${CHUNK_COLUMNS}, candidates FROM (
+  text: `SELECT ${CHUNK_ANSWER}, candidates FROM (
       SELECT page.*, sum(octet_length(operations)) OVER (ORDER BY last_op) AS bytes, row_number() OVER (ORDER BY last_op) AS place,
         count(*) OVER () AS candidates
       FROM (SELECT ${CHUNK_COLUMNS} FROM powersync.bucket_data
@@ -96,7 +102,11 @@ const LOOKUPS: Statement = {
     WHERE e."values" IS NOT NULL`,
 };
 
-async function readLookups(database: Database, keys: readonly LookupKey[], op: number): Promise<readonly (readonly string[])[]> {
+async function readLookups(
+  database: Database,
+  keys: readonly LookupKey[],
+  op: number,
+): Promise<readonly (readonly string[])[]> {
   bounded(keys.length);
   const result: string[][] = keys.map(() => []);
   if (keys.length === 0) return result;

@@ -2,7 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import type { PoolConfig } from 'pg';
 import type { Clock } from '../../platform/clock.ts';
-import { DEFAULT_STORAGE_BATCH_MAX_CURRENT_DATA_BYTES, DEFAULT_STORAGE_BATCH_MAX_BYTES } from '../../platform/limits.ts';
+import {
+  DEFAULT_STORAGE_BATCH_MAX_CURRENT_DATA_BYTES,
+  DEFAULT_STORAGE_BATCH_MAX_BYTES,
+} from '../../platform/limits.ts';
 import type { BucketStorage, StorageFigures } from '../contract.ts';
 import type { BatchLimits } from './bulk-writes.ts';
 import { clearStopped } from './clearing.ts';

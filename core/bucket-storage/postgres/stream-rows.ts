@@ -20,7 +20,11 @@ export const STREAM_IS_LIVE = `EXISTS (SELECT FROM powersync.version_streams lvs
   JOIN powersync.sync_config_versions lv USING (version) WHERE lvs.stream = s.id AND lv.state IN ${LIVE_STATES})`;
 
 /** Streams in the order they were made. `condition` is about `s`. */
-export async function readStreams(database: Queryable, condition: string, values: readonly unknown[]): Promise<ReplicationStream[]> {
+export async function readStreams(
+  database: Queryable,
+  condition: string,
+  values: readonly unknown[],
+): Promise<ReplicationStream[]> {
   const rows = await database.rows<StreamRow>(
     {
       text: `SELECT s.id, s.source, s.version, s.slot, s.position, s.progress, s.committed_op, s.last_commit_ms,

@@ -47,5 +47,8 @@ export function fenced(source: string): CodedError {
 
 /** A newer deployment ended the stream while it was written. The writer is still the only one: it goes on with its other streams. */
 export function streamEnded(stream: number): CodedError {
-  return codedError('PSYNC_S1003', `Replication stream ${stream} was ended by a newer deployment; it takes no more writes.`);
+  return codedError(
+    'PSYNC_S1020',
+    `Replication stream ${stream} was ended by a newer deployment; it takes no more writes.`,
+  );
 }

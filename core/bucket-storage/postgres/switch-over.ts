@@ -74,10 +74,16 @@ async function adopt(transaction: Queryable, source: string, { version, from, to
   if (!own) throw streamEnded(to);
   for (const stream of aligned) {
     if (stream.unfinished && (stream.id === to || writers.includes(stream.id))) {
-      throw codedError('PSYNC_S0001', `Stream ${stream.id} has an unfinished transaction, so version ${version} cannot take over.`);
+      throw codedError(
+        'PSYNC_S0001',
+        `Stream ${stream.id} has an unfinished transaction, so version ${version} cannot take over.`,
+      );
     }
     if (writers.includes(stream.id) && stream.position !== own.position) {
-      throw codedError('PSYNC_S0001', `Streams ${stream.id} and ${to} stand at different positions, so version ${version} cannot take over.`);
+      throw codedError(
+        'PSYNC_S0001',
+        `Streams ${stream.id} and ${to} stand at different positions, so version ${version} cannot take over.`,
+      );
     }
   }
   if (kept.length === 0) return;

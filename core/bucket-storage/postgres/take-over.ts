@@ -37,9 +37,15 @@ export async function takeOver(
       return identity;
     }
     const ended = await endFormer(database, source);
-    log.warn({ source, ended }, 'Bucket storage was locked while a source was taken over; transactions of its former writer were ended');
+    log.warn(
+      { source, ended },
+      'Bucket storage was locked while a source was taken over; transactions of its former writer were ended',
+    );
     if (clock.monotonic() - started > GIVE_UP_MS) {
-      throw codedError('PSYNC_S2403', `Bucket storage stayed locked while "${source}" was taken over. Look for long transactions in its database.`);
+      throw codedError(
+        'PSYNC_S2403',
+        `Bucket storage stayed locked while "${source}" was taken over. Look for long transactions in its database.`,
+      );
     }
   }
 }
@@ -99,9 +105,13 @@ async function forgetUncommitted(transaction: Queryable, source: string): Promis
   const own = 'SELECT id FROM powersync.streams WHERE source = $1';
   // What is left belongs to ended versions, whose data is cleared as a whole.
   await transaction.change({ text: `DELETE FROM powersync.undo WHERE stream IN (${own})` }, [source]);
-  await transaction.change({ text: `DELETE FROM powersync.pending WHERE state = 'open' AND stream IN (${own})` }, [source]);
+  await transaction.change({ text: `DELETE FROM powersync.pending WHERE state = 'open' AND stream IN (${own})` }, [
+    source,
+  ]);
   await transaction.change(
-    { text: 'UPDATE powersync.streams SET first_uncommitted = NULL WHERE source = $1 AND first_uncommitted IS NOT NULL' },
+    {
+      text: 'UPDATE powersync.streams SET first_uncommitted = NULL WHERE source = $1 AND first_uncommitted IS NOT NULL',
+    },
     [source],
   );
 }

@@ -21,10 +21,19 @@ export async function readLiveVersions(transaction: Queryable): Promise<VersionR
  * Makes `version` active in place of the one before. Workers hear of it by a commit of its own; that becomes visible at once, unless
  * another source is in the middle of a transaction (G7).
  */
-export async function activate(transaction: Queryable, instance: InstanceRow, version: number, now: number): Promise<CommitNotice | null> {
-  const former = { text: `UPDATE powersync.sync_config_versions SET state = 'stopped' WHERE state = 'active' AND version <> $1` };
+export async function activate(
+  transaction: Queryable,
+  instance: InstanceRow,
+  version: number,
+  now: number,
+): Promise<CommitNotice | null> {
+  const former = {
+    text: `UPDATE powersync.sync_config_versions SET state = 'stopped' WHERE state = 'active' AND version <> $1`,
+  };
   await transaction.change(former, [version]);
-  const latter = { text: `UPDATE powersync.sync_config_versions SET state = 'active', activated_ms = $2 WHERE version = $1` };
+  const latter = {
+    text: `UPDATE powersync.sync_config_versions SET state = 'active', activated_ms = $2 WHERE version = $1`,
+  };
   await transaction.change(latter, [version, now]);
   await forgetUnserved(transaction);
   const op = instance.op_sequence + 1;

@@ -3,19 +3,21 @@ import { describe, expect, test } from 'vitest';
 import { publishableOp } from './visibility.ts';
 
 /** Two or three streams take ops in turn; each transaction is a set of ops, committed or not. */
-const histories = fc.array(fc.record({ stream: fc.nat(2), ends: fc.boolean() }), { minLength: 1, maxLength: 14 }).map((steps) => {
-  const open = new Map<number, number[]>();
-  const closed: number[][] = [];
-  steps.forEach(({ stream, ends }, index) => {
-    const ops = open.get(stream) ?? [];
-    ops.push(index + 1);
-    open.set(stream, ops);
-    if (!ends) return;
-    closed.push(ops);
-    open.delete(stream);
+const histories = fc
+  .array(fc.record({ stream: fc.nat(2), ends: fc.boolean() }), { minLength: 1, maxLength: 14 })
+  .map((steps) => {
+    const open = new Map<number, number[]>();
+    const closed: number[][] = [];
+    steps.forEach(({ stream, ends }, index) => {
+      const ops = open.get(stream) ?? [];
+      ops.push(index + 1);
+      open.set(stream, ops);
+      if (!ends) return;
+      closed.push(ops);
+      open.delete(stream);
+    });
+    return { closed, open: [...open.values()] };
   });
-  return { closed, open: [...open.values()] };
-});
 
 /** By definition: every transaction lies wholly below or wholly above the checkpoint, and open ones above. */
 function isCheckpoint(op: number, closed: number[][], open: number[][]): boolean {

@@ -114,7 +114,10 @@ async function expire(database: Database, before: number): Promise<number> {
     const rows = await transaction.rows<{ pair: string; checkpoint: number }>({ text: EXPIRE }, [before]);
     if (rows.length === 0) return 0;
     // Numbers that clients made up may be anything; beyond this they are not remembered.
-    const greatest = rows.reduce((most, row) => (Number.isSafeInteger(row.checkpoint) ? Math.max(most, row.checkpoint) : most), 0);
+    const greatest = rows.reduce(
+      (most, row) => (Number.isSafeInteger(row.checkpoint) ? Math.max(most, row.checkpoint) : most),
+      0,
+    );
     await transaction.rows({ text: REMEMBER_EXPIRED }, [greatest]);
     const pairs = textArray(rows, (row) => row.pair);
     const unlisted = 'DELETE FROM powersync.write_checkpoints_waiting WHERE pair = ANY($1::text[])';

@@ -1,8 +1,8 @@
 /** What a writer reads: its own unpublished data included, and only while its epoch is the newest. */
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { BucketRef, BucketTotals, Chunk, LookupEntry } from '../contract.ts';
-import { int4Array, readInt8Array, readTextArray, textArray } from './binary-arrays.ts';
-import { CHUNK_COLUMNS, chunkOf, lookupEntryOf, type ChunkRow, type LookupRow } from './chunk-rows.ts';
+import { int4Array, textArray } from './binary-arrays.ts';
+import { CHUNK_ANSWER, CHUNK_COLUMNS, chunkOf, lookupEntryOf, type ChunkRow, type LookupRow } from './chunk-rows.ts';
 import type { Database, Queryable, Statement } from './database.ts';
 import { indexKey } from './key-text.ts';
 import { fenced } from './stream-state.ts';
@@ -24,55 +24,59 @@ const IS_LEADING = 'EXISTS (SELECT FROM powersync.sources WHERE source = $1 AND 
 
 const READ_STATES: Statement = {
   name: 'read_states',
-  text: `SELECT ${IS_LEADING}, ARRAY(SELECT s.state FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n)
-    LEFT JOIN powersync.row_states s ON s.key = k.key ORDER BY k.n) AS states`,
+  text: `SELECT ${IS_LEADING}, s.state FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n)
+    LEFT JOIN powersync.row_states s ON s.key = k.key ORDER BY k.n`,
 };
 
-export async function readRowStates(database: Database, identity: WriterIdentity, keys: readonly string[]): Promise<(string | null)[]> {
+export async function readRowStates(
+  database: Database,
+  identity: WriterIdentity,
+  keys: readonly string[],
+): Promise<(string | null)[]> {
   bounded(keys.length);
   const values = [identity.source, identity.epoch, textArray(keys, indexKey)];
-  const [row] = await database.read<{ is_leading: boolean; states: Buffer }>(READ_STATES, values);
-  if (!row!.is_leading) throw fenced(identity.source);
-  return readTextArray(row!.states);
+  const rows = await database.readTuples<[leading: boolean, state: string | null]>(READ_STATES, values);
+  if (rows.length === 0) await assertLeading(database, identity);
+  if (rows[0]?.[0] === false) throw fenced(identity.source);
+  return rows.map(([, state]) => state);
 }
 
-/** $2 limits to ops that may be seen; the answer is three arrays in the order of the buckets. */
-export const totalsQuery = (buckets: string, limit: string): string => `
-  SELECT array_agg(coalesce(c.last_op, 0) ORDER BY b.n) AS last_ops, array_agg(coalesce(c.total_count, 0) ORDER BY b.n) AS counts,
-    array_agg(coalesce(c.total_checksum, 0) ORDER BY b.n) AS checksums
+/** Totals of each bucket of `buckets`, in their order, as of what `limit` allows. */
+export const totalsQuery = (columns: string, buckets: string, limit: string): string => `
+  SELECT ${columns} coalesce(c.last_op, 0), coalesce(c.total_count, 0), coalesce(c.total_checksum, 0)
   FROM ${buckets} WITH ORDINALITY AS b(definition, key, n)
   LEFT JOIN LATERAL (SELECT d.last_op, d.total_count, d.total_checksum FROM powersync.bucket_data d
-    WHERE d.definition = b.definition AND d.key = b.key ${limit} ORDER BY d.last_op DESC LIMIT 1) c ON true`;
+    WHERE d.definition = b.definition AND d.key = b.key ${limit} ORDER BY d.last_op DESC LIMIT 1) c ON true
+  ORDER BY b.n`;
 
 const READ_TOTALS: Statement = {
   name: 'read_totals',
-  text: `SELECT ${IS_LEADING}, t.* FROM (${totalsQuery('unnest($3::int[], $4::text[])', '')}) t`,
+  text: totalsQuery(`${IS_LEADING},`, 'unnest($3::int[], $4::text[])', ''),
 };
 
-export interface TotalsRow {
-  readonly last_ops: Buffer | null;
-  readonly counts: Buffer | null;
-  readonly checksums: Buffer | null;
-}
-
-export function totalsOf({ last_ops, counts, checksums }: TotalsRow): BucketTotals[] {
-  if (!last_ops || !counts || !checksums) return [];
-  const lastOps = readInt8Array(last_ops);
-  const count = readInt8Array(counts);
-  const checksum = readInt8Array(checksums);
-  return lastOps.map((lastOp, index) => ({ lastOp, count: count[index]!, checksum: checksum[index]! }));
-}
-
-export async function readTotals(database: Database, identity: WriterIdentity, buckets: readonly BucketRef[]): Promise<BucketTotals[]> {
+export async function readTotals(
+  database: Database,
+  identity: WriterIdentity,
+  buckets: readonly BucketRef[],
+): Promise<BucketTotals[]> {
   bounded(buckets.length);
-  const keys = [int4Array(buckets, (bucket) => bucket.definition), textArray(buckets, (bucket) => indexKey(bucket.key))];
-  const [row] = await database.read<TotalsRow & { is_leading: boolean }>(READ_TOTALS, [identity.source, identity.epoch, ...keys]);
-  if (!row!.is_leading) throw fenced(identity.source);
-  return totalsOf(row!);
+  const keys = [
+    int4Array(buckets, (bucket) => bucket.definition),
+    textArray(buckets, (bucket) => indexKey(bucket.key)),
+  ];
+  const values = [identity.source, identity.epoch, ...keys];
+  const rows = await database.readTuples<[leading: boolean, lastOp: number, count: number, checksum: number]>(
+    READ_TOTALS,
+    values,
+  );
+  if (rows.length === 0) await assertLeading(database, identity);
+  if (rows[0]?.[0] === false) throw fenced(identity.source);
+  return rows.map(([, lastOp, count, checksum]) => ({ lastOp, count, checksum }));
 }
 
 export function bounded(count: number): void {
-  if (count > MAX_KEYS) throw codedError('PSYNC_S0001', `${count} keys in one read of bucket storage; at most ${MAX_KEYS}.`);
+  if (count > MAX_KEYS)
+    throw codedError('PSYNC_S0001', `${count} keys in one read of bucket storage; at most ${MAX_KEYS}.`);
 }
 
 const LEADING: Statement = { name: 'still_leading', text: `SELECT ${IS_LEADING}` };
@@ -91,7 +95,7 @@ export async function assertEpoch(transaction: Queryable, { source, epoch }: Wri
 
 const SCAN_CHUNKS: Statement = {
   name: 'scan_chunks',
-  text: `SELECT ${CHUNK_COLUMNS} FROM (
+  text: `SELECT ${CHUNK_ANSWER} FROM (
       SELECT ${CHUNK_COLUMNS}, sum(octet_length(operations)) OVER (ORDER BY key, last_op) - octet_length(operations) AS before FROM (
         SELECT ${CHUNK_COLUMNS} FROM powersync.bucket_data
         WHERE definition = $1 AND (key, last_op) > ($2, $3::bigint) ORDER BY key, last_op LIMIT ${SCAN_ROWS}) page

@@ -7,7 +7,14 @@ import type { FlushQueue } from './flush-queue.ts';
 import { readStreams, STREAM_IS_LIVE } from './stream-rows.ts';
 import { fenced, streamEnded } from './stream-state.ts';
 import { switchOver } from './switch-over.ts';
-import { assertLeading, readRowStates, readTotals, scanDefinition, scanLookup, type WriterIdentity } from './writer-reads.ts';
+import {
+  assertLeading,
+  readRowStates,
+  readTotals,
+  scanDefinition,
+  scanLookup,
+  type WriterIdentity,
+} from './writer-reads.ts';
 
 /** Row states removed in one statement. */
 const DROP_ROWS = 5000;
@@ -93,7 +100,13 @@ const UNFINISHED: Statement = {
   text: 'SELECT FROM powersync.streams WHERE id = $1 AND source = $2 AND first_uncommitted IS NOT NULL',
 };
 
-async function writeStream(database: Database, identity: WriterIdentity, stream: number, statement: Statement, value: string): Promise<void> {
+async function writeStream(
+  database: Database,
+  identity: WriterIdentity,
+  stream: number,
+  statement: Statement,
+  value: string,
+): Promise<void> {
   const changed = await database.change(statement, [identity.source, identity.epoch, stream, value]);
   if (changed > 0) return;
   await assertLeading(database, identity);
@@ -113,7 +126,8 @@ async function registerTable(database: Database, identity: WriterIdentity, table
   const parts = [table.source, table.schema, table.name, table.relation, table.identity];
   const hash = createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
   return whileLeading(database, identity, async (transaction) => {
-    const find = async (): Promise<number | undefined> => (await transaction.rows<{ id: number }>(FIND_TABLE, [hash]))[0]?.id;
+    const find = async (): Promise<number | undefined> =>
+      (await transaction.rows<{ id: number }>(FIND_TABLE, [hash]))[0]?.id;
     const known = await find();
     if (known !== undefined) return known;
     await transaction.change(REGISTER_TABLE, [...parts, hash]);
