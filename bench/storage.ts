@@ -60,11 +60,17 @@ function contentFrom(chunks: readonly { bytes: Uint8Array; bucket: BucketRef }[]
 }
 
 async function bigFlushes({ writer, stream }: ActiveSource) {
-  const operations = Array.from({ length: PER_CHUNK }, (_, at) =>
-    operationOf({ ...bucket(0), id: `row-${at}`, data: dataOfRow() }, 1_000_000 + at),
-  );
-  const bytes = encodeOperations(operations);
-  const chunks = Array.from({ length: CHUNKS_PER_FLUSH }, (_, index) => ({ bytes, bucket: bucket(index) }));
+  const operations = (): Uint8Array =>
+    encodeOperations(
+      Array.from({ length: PER_CHUNK }, (_, at) =>
+        operationOf({ ...bucket(0), id: `row-${at}`, data: dataOfRow() }, 1_000_000 + at),
+      ),
+    );
+  const chunks = Array.from({ length: CHUNKS_PER_FLUSH }, (_, index) => ({
+    bytes: operations(),
+    bucket: bucket(index),
+  }));
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
   const times: number[] = [];
   const started = performance.now();
   while (performance.now() - started < SECONDS * 1000) {

@@ -21,17 +21,29 @@ export interface StoredOperations {
 export function compressOperations(operations: Uint8Array): StoredOperations {
   if (operations.length < WORTH_BYTES) return { bytes: operations, rawLength: 0 };
   const bytes = zstdCompressSync(operations, { params: FASTEST, chunkSize: operations.length });
-  return bytes.length < operations.length * 0.9 ? { bytes, rawLength: operations.length } : { bytes: operations, rawLength: 0 };
+  return bytes.length < operations.length * 0.9
+    ? { bytes, rawLength: operations.length }
+    : { bytes: operations, rawLength: 0 };
 }
 
 /** Throws PSYNC_S0001 when the bytes are not what `compressOperations` made. */
 export function decompressOperations({ bytes, rawLength }: StoredOperations): Uint8Array {
   if (rawLength === 0) return bytes;
   try {
-    const operations = zstdDecompressSync(bytes, { chunkSize: rawLength + 64, maxOutputLength: Math.min(rawLength, LARGEST_BYTES) });
+    const operations = zstdDecompressSync(bytes, {
+      chunkSize: rawLength + 64,
+      maxOutputLength: Math.min(rawLength, LARGEST_BYTES),
+    });
     if (operations.length === rawLength) return operations;
   } catch (cause) {
-    throw codedError('PSYNC_S0001', 'A stored chunk cannot be decompressed. Bucket storage was changed by something else, or this is a bug.', { cause });
+    throw codedError(
+      'PSYNC_S0001',
+      'A stored chunk cannot be decompressed. Bucket storage was changed by something else, or this is a bug.',
+      { cause },
+    );
   }
-  throw codedError('PSYNC_S0001', 'A stored chunk has another length than it says. Bucket storage was changed by something else, or this is a bug.');
+  throw codedError(
+    'PSYNC_S0001',
+    'A stored chunk has another length than it says. Bucket storage was changed by something else, or this is a bug.',
+  );
 }
