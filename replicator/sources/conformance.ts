@@ -248,6 +248,30 @@ function orderTests(createDatabase: () => Promise<SourceDatabase>): void {
     await stream.passed(target);
   });
 
+  test('an abort ends a stream and a cursor that are just being opened, whenever it comes', async () => {
+    await using database = await createDatabase();
+    await using opened = await openCursor(database);
+    for (const wait of abortAfterMs) {
+      const stream = startStream(opened.source, opened.cursor, opened.snapshot.position);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await stream.stop();
+      await expect(stream.ended).resolves.toBeUndefined();
+    }
+    for (const wait of abortAfterMs) {
+      const name = opened.source.cursorName(2, randomBytes(4).toString('hex'));
+      const abort = new AbortController();
+      const creating = opened.source.createCursor(name, abort.signal);
+      setTimeout(() => abort.abort(new Error('enough')), wait);
+      const snapshot = await creating.catch((error: unknown) => {
+        expect(error).toMatchObject({ message: 'enough' });
+        return null;
+      });
+      await snapshot?.close();
+      if (snapshot === null) expect(await opened.source.cursorState(name)).toMatchObject({ kind: 'lost' });
+      await opened.source.dropCursor(name);
+    }
+  });
+
   test('after the abort the stream ends and hands nothing on', async () => {
     await using database = await createDatabase();
     await database.createTable('a');
@@ -263,6 +287,9 @@ function orderTests(createDatabase: () => Promise<SourceDatabase>): void {
     expect(stream.events).toHaveLength(count);
   });
 }
+
+/** Moments of an opening stream, in milliseconds after its start. */
+const abortAfterMs = [0, 1, 2, 3, 5, 8, 13, 20, 30, 45, 70];
 
 function positionTests(createDatabase: () => Promise<SourceDatabase>): void {
   test('what was committed before head() is delivered when the stream passes it, on an idle source too (R-44, R-45)', async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { copyRanges, copyStatement, estimatedRows, fileNodeOf } from './copy-ranges.ts';
 import type { FoundTable } from './published-tables.ts';
 
-const facts = { versionNumber: 180_000, version: '18.0', blockBytes: 8_192 };
+const facts = { versionNumber: 180_000, version: '18.0', blockBytes: 8_192, walSenderTimeoutMs: 60_000 };
 const found = (changes: Partial<FoundTable>): FoundTable => ({
   published: {
     oid: 5,

@@ -8,13 +8,21 @@ export interface ServerFacts {
   readonly version: string;
   /** Size of a page in bytes. */
   readonly blockBytes: number;
+  /** After this silence of ours, in milliseconds, a walsender gives us up; 0: never. */
+  readonly walSenderTimeoutMs: number;
 }
 
 export async function readServerFacts(client: Pick<Client, 'query'>): Promise<ServerFacts> {
-  const { rows } = await client.query<{ number: string; version: string; block: string }>(
+  const { rows } = await client.query<{ number: string; version: string; block: string; timeout: string }>(
     `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS version,
-            current_setting('block_size') AS block`,
+            current_setting('block_size') AS block,
+            (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout') AS timeout`,
   );
   const row = rows[0]!;
-  return { versionNumber: Number(row.number), version: row.version, blockBytes: Number(row.block) };
+  return {
+    versionNumber: Number(row.number),
+    version: row.version,
+    blockBytes: Number(row.block),
+    walSenderTimeoutMs: Number(row.timeout),
+  };
 }

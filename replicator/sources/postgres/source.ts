@@ -4,6 +4,7 @@ import type { OpenResult, ReplicatedTable, Snapshot, Source, SourceDependencies,
 import { checkSource } from './check.ts';
 import { connectPrimary, cut } from './connect.ts';
 import { defaultSchema, type PostgresConnection, slotName } from './config.ts';
+import { sqlState } from './errors.ts';
 import { fetchRow } from './fetch-row.ts';
 import { markHead } from './head.ts';
 import { createLayouts, type ReadColumns } from './layouts.ts';
@@ -24,6 +25,9 @@ export const postgresSource: SourceModule<PostgresConnection> = {
   defaultSchema: () => defaultSchema,
   open: openPostgresSource,
 };
+
+/** SQLSTATE of a name that is taken: not ours to drop. */
+const slotExists = '42710';
 
 function openPostgresSource(connection: PostgresConnection, dependencies: SourceDependencies): Source {
   const { log } = dependencies;
@@ -99,12 +103,13 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     async createCursor(name, signal) {
       const walsender = await connectPrimary(connection, { replication: true, signal });
       const onAbort = (): void => cut(walsender);
+      if (signal.aborted) onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
-      let created = false;
+      let asked = false;
       try {
         const snapshot = await exporting(signal, walsender, async () => {
+          asked = true;
           const { position, snapshot: id } = await createSlot(walsender, name);
-          created = true;
           return { position, id };
         });
         copiedFor.set(
@@ -114,10 +119,12 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
         return snapshot;
       } catch (error) {
         // Nobody would ever use it, and it would hold back the server's log.
-        if (created)
+        const isForeign = sqlState((error as Error).cause) === slotExists;
+        if (asked && !isForeign) {
           await dropSlot(queries, name).catch(() =>
             log.warn({ slot: name }, 'A replication slot that is not used could not be dropped'),
           );
+        }
         signal.throwIfAborted();
         throw error;
       } finally {

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Position, ReplicatedTable, StreamHandler } from '../contract.ts';
 import { createChangeReader } from './change-reader.ts';
-import { connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
+import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import { type PostgresConnection, publicationName } from './config.ts';
 import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
 import { sourceError } from './errors.ts';
@@ -43,8 +43,9 @@ export interface StreamDependencies {
   readonly replicatedBytes: (bytes: number) => void;
 }
 
-/** A status goes to the server at least this often, whatever the handler does, so that wal_sender_timeout (60 s) never strikes. */
+/** A status goes to the server at least this often, whatever the handler does, and four times within wal_sender_timeout. */
 const statusIntervalMs = 5_000;
+const statusesPerTimeout = 4;
 /** Moves of the acknowledged position are told at most this often. */
 const acknowledgeIntervalMs = 200;
 /** The server is asked for a sign of life after this silence, and given up after twice as long. */
@@ -59,10 +60,14 @@ export async function runStream(options: StreamOptions, dependencies: StreamDepe
   if (signal.aborted) return;
   let client: pg.Client | null = null;
   try {
-    client = await connectPrimary(dependencies.connection, { replication: true, signal });
-    const facts = await readServerFacts(client);
-    await checkSlot(client, facts, options, dependencies);
-    await follow(client, facts, options, dependencies);
+    const walsender = await connectPrimary(dependencies.connection, { replication: true, signal });
+    client = walsender;
+    const facts = await abortable(walsender, signal, async () => {
+      const found = await readServerFacts(walsender);
+      await checkSlot(walsender, found, options, dependencies);
+      return found;
+    });
+    await follow(walsender, facts, options, dependencies);
   } catch (error) {
     if (signal.aborted) return;
     if (isSlotLost(error)) throw slotLostError(slot, error);
@@ -91,6 +96,7 @@ async function follow(
   dependencies: StreamDependencies,
 ): Promise<void> {
   const { handler, signal, acknowledged } = options;
+  signal.throwIfAborted();
   const channel = createCopyChannel(client);
   const reader = createChangeReader({
     layouts: dependencies.layouts,
@@ -101,7 +107,7 @@ async function follow(
     tooLarge: dependencies.tooLarge,
     emit: (event) => (signal.aborted ? never : handler.event(event)),
   });
-  const status = createStatusSender(channel, acknowledged);
+  const status = createStatusSender(channel, acknowledged, facts.walSenderTimeoutMs);
   const onAbort = (): void => {
     status.stop();
     channel.abandon();
@@ -157,7 +163,13 @@ interface StatusSender {
   stop(): void;
 }
 
-function createStatusSender(channel: CopyChannel, acknowledged: AcknowledgedPosition): StatusSender {
+function createStatusSender(
+  channel: CopyChannel,
+  acknowledged: AcknowledgedPosition,
+  walSenderTimeoutMs: number,
+): StatusSender {
+  const intervalMs =
+    walSenderTimeoutMs === 0 ? statusIntervalMs : Math.min(statusIntervalMs, walSenderTimeoutMs / statusesPerTimeout);
   let highest = positionZero;
   let lastSent = 0;
   let pending: NodeJS.Timeout | null = null;
@@ -187,7 +199,7 @@ function createStatusSender(channel: CopyChannel, acknowledged: AcknowledgedPosi
   return {
     start(silent) {
       send();
-      ticking = setInterval(() => tick(silent), statusIntervalMs);
+      ticking = setInterval(() => tick(silent), intervalMs);
       ticking.unref();
       acknowledged.moved = soon;
     },

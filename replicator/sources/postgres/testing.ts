@@ -133,6 +133,7 @@ export function record(
   const events: StreamEvent[] = [];
   const abort = new AbortController();
   const waiting = new Set<() => void>();
+  let reached: Position | null = null;
   let outcome: { error: unknown } | null = null;
   const check = (): void => {
     for (const each of [...waiting]) each();
@@ -146,8 +147,9 @@ export function record(
       handler: {
         event(event) {
           events.push(event);
-          if (options.acknowledge === true && (event.kind === 'commit' || event.kind === 'keepalive')) {
-            source.acknowledge(cursor, event.position);
+          if (event.kind === 'commit' || event.kind === 'keepalive') {
+            reached = event.position;
+            if (options.acknowledge === true) source.acknowledge(cursor, event.position);
           }
           check();
           return options.onEvent?.(event);
@@ -177,13 +179,7 @@ export function record(
   return {
     events,
     until,
-    passed: (at) =>
-      until((all) =>
-        all.some(
-          (event) =>
-            (event.kind === 'commit' || event.kind === 'keepalive') && source.comparePositions(event.position, at) >= 0,
-        ),
-      ),
+    passed: (at) => until(() => reached !== null && source.comparePositions(reached, at) >= 0),
     ended,
     async stop() {
       abort.abort();
