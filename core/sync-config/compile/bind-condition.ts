@@ -55,7 +55,7 @@ function operands(node: Expr, op: 'and' | 'or'): Expr[] {
 
 /** An OR that one side of the plan can evaluate as it stands needs no branches. */
 function bindWhole(node: Expr, negated: boolean, ledger: ConditionLedger, scope: Scope, context: QueryContext): Condition | null {
-  if (hasSet(node, scope, context)) return null;
+  if (hasSet(node, context)) return null;
   let value: BoundExpr;
   try {
     value = bindExpression(node, scope, { ...context, report: () => undefined });
@@ -70,14 +70,15 @@ function bindWhole(node: Expr, negated: boolean, ledger: ConditionLedger, scope:
 }
 
 /** Does it contain a subquery, a CTE or &&? Those are no plain expressions. */
-function hasSet(node: Expr, scope: Scope, context: QueryContext): boolean {
+function hasSet(node: Expr, context: QueryContext): boolean {
   switch (node.kind) {
     case 'group':
-      return hasSet(node.inner, scope, context);
+      return hasSet(node.inner, context);
     case 'unary':
-      return hasSet(node.operand, scope, context);
+      return hasSet(node.operand, context);
     case 'binary':
-      return hasSet(node.left, scope, context) || hasSet(node.right, scope, context);
+      if (node.op === '=' && setOf(node.right, context) !== null) return true;
+      return hasSet(node.left, context) || hasSet(node.right, context);
     case 'in':
       return setOf(node.set, context) !== null;
     case 'overlaps':

@@ -101,6 +101,9 @@ function bindMembership(expr: Expr & { kind: 'in' }, scope: Scope, context: Quer
   if (items !== null) {
     return { kind: 'inList', operand, items: items.map((item) => bindExpression(item, scope, context)), negated: expr.negated };
   }
+  if (expr.set.kind === 'column' && expr.set.table === null && context.ctes.has(expr.set.name.text)) {
+    throw new SqlError('PSYNC_R2228', 'IN with a CTE is a condition of WHERE, not a value.', expr);
+  }
   const array = bindExpression(expr.set, scope, context);
   if (array.kind === 'text' && rootOf(array.value) < 0) {
     throw new SqlError('PSYNC_R2204', "The text after IN is not a JSON array; write '[\"a\",\"b\"]' or ROW('a','b').", expr.set);
