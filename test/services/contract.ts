@@ -100,6 +100,8 @@ export type PostgresOptions = {
 export type MongodbOptions = {
   /** Given as `--setParameter name=value`. */
   parameters?: Record<string, string>;
+  /** `true`: no replica set, to see how that is refused. Default false. */
+  standalone?: boolean;
 };
 
 export type RedisOptions = {

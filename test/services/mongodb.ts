@@ -47,7 +47,8 @@ async function sharedMongodb(): Promise<Mongodb> {
 /** A MongoDB of the test's own, to stop, kill, and start again. */
 export async function startMongodb(options: MongodbOptions = {}): Promise<PrivateMongodb> {
   const words = [
-    ...['--replSet', replicaSet, '--wiredTigerCacheSizeGB', '1'],
+    ...(options.standalone === true ? [] : ['--replSet', replicaSet]),
+    ...['--wiredTigerCacheSizeGB', '1'],
     ...Object.entries({ diagnosticDataCollectionEnabled: 'false', ...options.parameters }).flatMap(([name, value]) => [
       '--setParameter',
       `${name}=${value}`,
@@ -64,6 +65,8 @@ export async function startMongodb(options: MongodbOptions = {}): Promise<Privat
   };
   // Direct: from outside a container the address that a member knows itself by may not be reachable.
   const url = `mongodb://${server.host}:${server.port}/?directConnection=true`;
+  const origin = docker === undefined ? 'local' : 'docker';
+  if (options.standalone === true) return { ...server, ...describe(origin, url) };
   try {
     await initiate(url, `127.0.0.1:${server.port}`);
   } catch (error) {
@@ -71,7 +74,7 @@ export async function startMongodb(options: MongodbOptions = {}): Promise<Privat
     throw error;
   }
   const start = () => server.start().then(() => withClient(url, untilPrimary));
-  return { ...server, ...describe(docker === undefined ? 'local' : 'docker', url), start };
+  return { ...server, ...describe(origin, url), start };
 }
 
 function localRecipe(command: string, words: string[]): LocalRecipe {

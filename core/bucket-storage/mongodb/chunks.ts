@@ -8,10 +8,9 @@ import { documentsIn } from './ranges.ts';
 import { newestPerPrefix } from './newest-per-prefix.ts';
 
 const NO_OPERATIONS: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
-/** Documents of the first read of a page; how many follow is decided by their size. */
-const FIRST_READ = 16;
+/** Documents of the first read of a page at the most; how many follow is decided by their size. */
+const FIRST_READ = 32;
 const LARGEST_READ = 1000;
-const EXPECTED_CHUNK_BYTES = 64 * 1024;
 const SCAN_PAGE = 100;
 
 /** `unfinished`: the stream whose flush this is, when it is not final. */
@@ -75,9 +74,16 @@ export async function totalsAsOf(
   });
 }
 
+/** How large chunks were lately: decides how many are asked for, so that most pages are one read. */
+export interface ChunkSizes {
+  averageBytes: number;
+}
+export const expectedSizes = (): ChunkSizes => ({ averageBytes: 64 * 1024 });
+
 /** See `BucketReader.chunks`. */
 export async function readPage(
   { chunks: collection }: Collections,
+  sizes: ChunkSizes,
   bucket: BucketRef,
   after: number,
   upTo: number,
@@ -87,7 +93,7 @@ export async function readPage(
   const before = bucketEnd(bucket);
   let position = `${bucketPrefix(bucket)}${opText(after)}`;
   let bytes = 0;
-  let limit = clamp(Math.ceil(maxBytes / EXPECTED_CHUNK_BYTES) + 1, 2, FIRST_READ);
+  let limit = clamp(Math.ceil(maxBytes / sizes.averageBytes) + 1, 2, FIRST_READ);
   for (;;) {
     let read = 0;
     // One answer, unless it would be larger than 16 MB.
@@ -98,6 +104,7 @@ export async function readPage(
       if (chunks.length > 0 && bytes + size > maxBytes) return { chunks, more: true };
       read++;
       bytes += size;
+      sizes.averageBytes += (size - sizes.averageBytes) / 64;
       chunks.push(chunkOf(document));
       position = document._id;
     }

@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   readonly maxPoolSize: number;
 }
 
+/** For a primary, and for a connection; the uri may say otherwise. */
+const WAIT_MS = 10_000;
 /** MongoDB 6.0. */
 const LEAST_WIRE_VERSION = 17;
 
@@ -23,27 +25,36 @@ export interface Connection {
 
 /** Throws PSYNC_S1105, S1109, S2401, S2402; messages hold no part of the login. */
 export async function connect(options: ConnectionOptions): Promise<Connection> {
-  const { username, password, maxPoolSize } = options;
-  const settings: MongoClientOptions = {
-    appName: 'millrace-storage',
-    maxPoolSize,
-    serverSelectionTimeoutMS: 10_000,
-    connectTimeoutMS: 10_000,
-    readPreference: 'primary',
-    ignoreUndefined: true,
-    ...(username === undefined ? {} : { auth: { username, password: password ?? '' } }),
-  };
-  let client: MongoClient | undefined;
+  const client = createClient(options);
   try {
-    client = new MongoClient(options.uri, settings);
     const database = options.database ?? databaseOf(options.uri);
     if (database === '') throw noDatabase();
     await client.connect();
     checkServer(await client.db('admin').command({ hello: 1 }));
     return { client, database };
   } catch (error) {
-    await client?.close().catch(() => undefined);
+    await client.close().catch(() => undefined);
     throw storageError(error);
+  }
+}
+
+function createClient({ uri, username, password, maxPoolSize }: ConnectionOptions): MongoClient {
+  const settings: MongoClientOptions = {
+    appName: 'millrace-storage',
+    maxPoolSize,
+    readPreference: 'primary',
+    ignoreUndefined: true,
+    ...(uri.includes('serverSelectionTimeoutMS') ? {} : { serverSelectionTimeoutMS: WAIT_MS }),
+    ...(uri.includes('connectTimeoutMS') ? {} : { connectTimeoutMS: WAIT_MS }),
+    ...(username === undefined ? {} : { auth: { username, password: password ?? '' } }),
+  };
+  try {
+    return new MongoClient(uri, settings);
+  } catch {
+    throw codedError(
+      'PSYNC_S1109',
+      'The uri of bucket storage is not a MongoDB URI. Check storage.uri; special characters of the password are percent-encoded.',
+    );
   }
 }
 

@@ -5,7 +5,6 @@
 import {
   MongoError,
   MongoNetworkError,
-  MongoParseError,
   MongoServerError,
   MongoServerSelectionError,
   MongoNetworkTimeoutError,
@@ -52,12 +51,6 @@ export function failureKind(error: unknown): FailureKind {
 export function storageError(error: unknown): Error {
   const kind = failureKind(error);
   if (kind === 'own') return error as Error;
-  if (error instanceof MongoParseError) {
-    return codedError(
-      'PSYNC_S1109',
-      'The uri of bucket storage is not a MongoDB URI. Check storage.uri; special characters of the password are percent-encoded.',
-    );
-  }
   const described = describe(error as MongoError);
   const cause = new Error(described);
   switch (kind) {

@@ -1,6 +1,6 @@
 /** Reads for API workers: only what is visible. */
 import type { BucketReader, Checkpoint } from '../contract.ts';
-import { totalsAsOf, readPage } from './chunks.ts';
+import { expectedSizes, readPage, totalsAsOf } from './chunks.ts';
 import type { Collections, Instance } from './documents.ts';
 import { coded } from './failure.ts';
 import { lookupsAsOf } from './lookups.ts';
@@ -13,6 +13,7 @@ export function createReader(collections: Collections): BucketReader {
   const { instance, commits } = collections;
   /** The greatest checkpoint seen. */
   let seen = 0;
+  const sizes = expectedSizes();
 
   const readCheckpoint = async (): Promise<Checkpoint | null> => {
     const document = await instance.findOne<Pick<Instance, 'active' | 'visible'>>({ _id: 'instance' }, CHECKPOINT_READ);
@@ -44,7 +45,7 @@ export function createReader(collections: Collections): BucketReader {
     totals: (buckets, op) =>
       coded(async () => (buckets.length === 0 ? [] : totalsAsOf(collections, buckets, await atMostVisible(op)))),
     chunks: (bucket, after, upTo, maxBytes) =>
-      coded(async () => readPage(collections, bucket, after, await atMostVisible(upTo), maxBytes)),
+      coded(async () => readPage(collections, sizes, bucket, after, await atMostVisible(upTo), maxBytes)),
     lookups: (keys, op) =>
       coded(async () => (keys.length === 0 ? [] : lookupsAsOf(collections, keys, await atMostVisible(op)))),
   };
