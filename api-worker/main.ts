@@ -25,7 +25,10 @@ export interface ApiWorkerOptions {
   readonly storage: BucketStorage;
   readonly coordination: Coordination;
   readonly config: {
-    readonly api: Pick<ApiConfig, 'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults'>;
+    readonly api: Pick<
+      ApiConfig,
+      'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults'
+    >;
     readonly port: number;
     /** Address to listen on; default all. */
     readonly host?: string;
@@ -91,7 +94,11 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       metrics.commitVisible((clock.now() - stored) / 1000, sessions);
     },
   });
-  const pages = createChunkPages({ reader: storage.reader, concurrency: api.maxDataFetchConcurrency, cacheBytes: CHUNK_CACHE_BYTES });
+  const pages = createChunkPages({
+    reader: storage.reader,
+    concurrency: api.maxDataFetchConcurrency,
+    cacheBytes: CHUNK_CACHE_BYTES,
+  });
   const metrics = createWorkerMetrics({ metrics: options.metrics, clock, feed: feed.figures, pages: pages.figures });
   const wheel = createTimerWheel(clock);
   const sessions = createSessions({
@@ -151,5 +158,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
 
 function addressOf(server: FastifyInstance): { host: string; port: number } {
   const address = server.server.address();
-  return typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : { host: address ?? '', port: 0 };
+  return typeof address === 'object' && address !== null
+    ? { host: address.address, port: address.port }
+    : { host: address ?? '', port: 0 };
 }

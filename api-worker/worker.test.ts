@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ProtocolClient } from '#test/client/protocol-client.ts';
-import { GLOBAL, MEMBERS, MINE, SHARED, startHarness, URGENT, type Harness, type HarnessOptions } from './testing/harness.ts';
+import { GLOBAL, MINE, startHarness, type Harness, type HarnessOptions } from './testing/harness.ts';
 
 let harness: Harness;
 const start = async (options?: HarnessOptions): Promise<Harness> => (harness = await startHarness(options));
 afterEach(() => harness.close());
 
-const kinds = (client: ProtocolClient): string[] => client.lines.map((line) => Object.keys(line)[0]!).filter((kind) => kind !== 'token_expires_in');
+const kinds = (client: ProtocolClient): string[] =>
+  client.lines.map((line) => Object.keys(line)[0]!).filter((kind) => kind !== 'token_expires_in');
 const completedAt = (client: ProtocolClient): Promise<void> =>
   client.until(() => client.completedOp === String(harness.storage.op), `completed at ${harness.storage.op}`);
 const put = (definition: number, key: string, id: string, data?: string) =>
@@ -15,7 +16,9 @@ const put = (definition: number, key: string, id: string, data?: string) =>
 describe.each(['bson', 'ndjson'] as const)('a client over %s', (encoding) => {
   test('first sync, a change, a removal, and nothing for what does not concern it', async () => {
     await start();
-    harness.commit({ changes: [put(GLOBAL, '[]', 'a'), put(MINE, '["u1"]', 'b', '{"id":"b","n":1}'), put(MINE, '["u2"]', 'c')] });
+    harness.commit({
+      changes: [put(GLOBAL, '[]', 'a'), put(MINE, '["u1"]', 'b', '{"id":"b","n":1}'), put(MINE, '["u2"]', 'c')],
+    });
     const client = harness.client('u1', { encoding });
     await client.connect();
     await completedAt(client);

@@ -22,9 +22,18 @@ streams:
 `;
 const columns = ['id', 'owner', 'title', 'note', 'amount', 'quantity', 'total', 'done', 'created_at', 'payload'];
 
-const compiled = compileSyncConfig(config, { defaultSource: 'default', sources: ['default'], defaultSchemas: { default: 'public' } });
+const compiled = compileSyncConfig(config, {
+  defaultSource: 'default',
+  sources: ['default'],
+  defaultSchemas: { default: 'public' },
+});
 if (compiled.plan === null) throw new Error(JSON.stringify(compiled.diagnostics));
-const evaluator = createTableEvaluator(compiled.plan, { source: 'default', schema: 'public', name: 'measured', columns });
+const evaluator = createTableEvaluator(compiled.plan, {
+  source: 'default',
+  schema: 'public',
+  name: 'measured',
+  columns,
+});
 if (evaluator === null) throw new Error('nothing reads the table');
 
 const rows = Array.from({ length: 10_000 }, (_, n): SourceRow => [

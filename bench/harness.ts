@@ -73,7 +73,11 @@ export async function figuresOf(pid: number): Promise<ProcessFigures> {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, peakRssMb: kilobytes('VmHWM') / 1024, rssMb: kilobytes('VmRSS') / 1024 };
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    peakRssMb: kilobytes('VmHWM') / 1024,
+    rssMb: kilobytes('VmRSS') / 1024,
+  };
 }
 
 export function percentile(values: readonly number[], share: number): number {
@@ -83,5 +87,7 @@ export function percentile(values: readonly number[], share: number): number {
 
 /** One JSON line: what the programs print. */
 export function report(name: string, figures: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ bench: name, ...figures }, (_key, value: unknown) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value))}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ bench: name, ...figures }, (_key, value: unknown) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value))}\n`,
+  );
 }

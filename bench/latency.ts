@@ -26,7 +26,11 @@ INSERT INTO items SELECT i, 0, 'row ' || i FROM generate_series(1, 10) i;`,
 async function openClients(count: number, endpoint: string): Promise<ProtocolClient[]> {
   const clients: ProtocolClient[] = [];
   for (let index = 0; index < count; index++) {
-    const client = createProtocolClient({ endpoint, token: await stack.instance.token('u1'), clientId: `client-${index}` });
+    const client = createProtocolClient({
+      endpoint,
+      token: await stack.instance.token('u1'),
+      clientId: `client-${index}`,
+    });
     await client.connect();
     await client.until(() => client.counts.completes > 0, 'the first checkpoint');
     clients.push(client);
@@ -83,11 +87,19 @@ try {
     await writer.query('UPDATE items SET n = n + 1 WHERE id = 1');
     const asked = performance.now();
     const number = await client.requestWriteCheckpoint();
-    await client.until(() => client.writeCheckpoint !== null && client.writeCheckpoint >= number, 'the write checkpoint');
+    await client.until(
+      () => client.writeCheckpoint !== null && client.writeCheckpoint >= number,
+      'the write checkpoint',
+    );
     latencies.push(performance.now() - asked);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  report('write-checkpoint', { storage, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), maxMs: percentile(latencies, 1) });
+  report('write-checkpoint', {
+    storage,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+    maxMs: percentile(latencies, 1),
+  });
   client.disconnect();
   await writer.end();
 } finally {

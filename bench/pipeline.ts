@@ -56,7 +56,17 @@ const writer = {
   },
 } as unknown as SourceWriter;
 const definitions = definitionSpecs(plan).map((spec, index) => ({ ...spec, id: index + 1, since: 1 }));
-const stream: ReplicationStream = { id: 1, source: connection.tag, version: 1, slot: '', position: null, progress: null, definitions: definitions.map((item) => item.id), committedOp: 0, lastCommitMs: null };
+const stream: ReplicationStream = {
+  id: 1,
+  source: connection.tag,
+  version: 1,
+  slot: '',
+  position: null,
+  progress: null,
+  definitions: definitions.map((item) => item.id),
+  committedOp: 0,
+  lastCommitMs: null,
+};
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 const source = openSource(connection, { log, snapshotConnections: 2, valueOptions: () => plan.valueOptions });
 source.want(wantedTables(plan, connection.tag));
@@ -65,7 +75,18 @@ const runner = createStreamRunner({
   source,
   writer,
   stream,
-  version: { version: 1, state: 'processing', content: text, plan: '', label: null, definitions, streams: [stream], error: null, createdMs: 0, activatedMs: null },
+  version: {
+    version: 1,
+    state: 'processing',
+    content: text,
+    plan: '',
+    label: null,
+    definitions,
+    streams: [stream],
+    error: null,
+    createdMs: 0,
+    activatedMs: null,
+  },
   plan,
   now: () => realClock.now(),
   log,
@@ -81,7 +102,15 @@ const running = runner.run();
 while (!runner.ready) await new Promise((resolve) => setTimeout(resolve, 10));
 const seconds = (performance.now() - started) / 1000;
 const { user, system } = process.cpuUsage(cpu);
-report('pipeline-copy', { rows: ROWS, rowsPerSecond: ROWS / seconds, cpuMicrosecondsPerRow: (user + system) / ROWS, operations: op, bytes, states, rssMb: process.memoryUsage.rss() / 1048576 });
+report('pipeline-copy', {
+  rows: ROWS,
+  rowsPerSecond: ROWS / seconds,
+  cpuMicrosecondsPerRow: (user + system) / ROWS,
+  operations: op,
+  bytes,
+  states,
+  rssMb: process.memoryUsage.rss() / 1048576,
+});
 stop.abort();
 await running.catch(() => undefined);
 await source.close();

@@ -35,7 +35,10 @@ INSERT INTO items SELECT i, 'owner-' || i % 1000, 'title ' || i, i, repeat(md5(i
 const half = Math.max(1, Math.floor(PER_TX / 2));
 const statements =
   PER_TX === 1
-    ? [`UPDATE items SET n = n + 1 WHERE id = 1 + floor(random() * ${SEED})::int`, `INSERT INTO items SELECT nextval('ids'), 'owner-' || floor(random() * 1000), 'new', 0, repeat('x', 96)`]
+    ? [
+        `UPDATE items SET n = n + 1 WHERE id = 1 + floor(random() * ${SEED})::int`,
+        `INSERT INTO items SELECT nextval('ids'), 'owner-' || floor(random() * 1000), 'new', 0, repeat('x', 96)`,
+      ]
     : [
         `WITH a AS (INSERT INTO items SELECT nextval('ids'), 'owner-' || i % 1000, 'new', i, repeat('x', 96) FROM generate_series(1, ${half}) i)
          UPDATE items SET n = n + 1 WHERE id IN (SELECT 1 + floor(random() * ${SEED})::int FROM generate_series(1, ${PER_TX - half}))`,
@@ -66,7 +69,9 @@ try {
   const startedAt = performance.now();
   let transactions = 0;
   const lags: number[] = [];
-  const writers = Array.from({ length: WRITERS }, () => write(startedAt + SECONDS * 1000, startedAt, (count) => (transactions += count)));
+  const writers = Array.from({ length: WRITERS }, () =>
+    write(startedAt + SECONDS * 1000, startedAt, (count) => (transactions += count)),
+  );
   /** Bytes between what is confirmed and the head, sampled; turned into seconds by the rate of WAL. */
   const lagQuery = `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS behind, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS head FROM pg_replication_slots WHERE active`;
   const first = (await stack.query(lagQuery)).rows[0] as { head: number };
@@ -84,7 +89,12 @@ try {
   const head = (rows[0] as { lsn: string }).lsn;
   await until(
     'the replicator to catch up',
-    async () => (await stack.query('SELECT 1 FROM pg_replication_slots WHERE active AND confirmed_flush_lsn >= $1::pg_lsn', [head])).rowCount! > 0,
+    async () =>
+      (
+        await stack.query('SELECT 1 FROM pg_replication_slots WHERE active AND confirmed_flush_lsn >= $1::pg_lsn', [
+          head,
+        ])
+      ).rowCount! > 0,
     300_000,
   );
   const seconds = (performance.now() - startedAt) / 1000;

@@ -18,20 +18,32 @@ export interface AdminRoutesOptions {
 
 export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions): void {
   const { tokens, configs } = options;
-  const admin = async (request: FastifyRequest): Promise<void> => verifyAdminToken(request.headers.authorization, tokens);
+  const admin = async (request: FastifyRequest): Promise<void> =>
+    verifyAdminToken(request.headers.authorization, tokens);
 
-  server.post<{ Body: { sync_rules_content?: boolean } | null }>('/api/admin/v1/diagnostics', { preHandler: admin }, async (request) => ({
-    data: await options.diagnostics({ content: request.body?.sync_rules_content === true }),
-  }));
-  server.post<{ Body: { sync_rules?: unknown } | null }>('/api/admin/v1/validate', { preHandler: admin }, async (request) => {
-    const text = request.body?.sync_rules;
-    if (typeof text !== 'string') throw codedError('PSYNC_S2001', 'Give the sync config as text in "sync_rules"', { status: 400 });
-    return { data: validation(options.compile(text).diagnostics) };
-  });
+  server.post<{ Body: { sync_rules_content?: boolean } | null }>(
+    '/api/admin/v1/diagnostics',
+    { preHandler: admin },
+    async (request) => ({
+      data: await options.diagnostics({ content: request.body?.sync_rules_content === true }),
+    }),
+  );
+  server.post<{ Body: { sync_rules?: unknown } | null }>(
+    '/api/admin/v1/validate',
+    { preHandler: admin },
+    async (request) => {
+      const text = request.body?.sync_rules;
+      if (typeof text !== 'string')
+        throw codedError('PSYNC_S2001', 'Give the sync config as text in "sync_rules"', { status: 400 });
+      return { data: validation(options.compile(text).diagnostics) };
+    },
+  );
   server.get('/api/sync-rules/v1/current', { preHandler: admin }, async () => {
     const [active, next] = [await configs().active(), await configs().processing()];
     if (!active && !next) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
-    return { data: { ...(active ? { current: versionBody(active) } : {}), ...(next ? { next: versionBody(next) } : {}) } };
+    return {
+      data: { ...(active ? { current: versionBody(active) } : {}), ...(next ? { next: versionBody(next) } : {}) },
+    };
   });
   server.post('/api/sync-rules/v1/reprocess', { preHandler: admin }, async () => {
     const active = await configs().active();
@@ -47,7 +59,11 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
     }
     scope.post('/api/sync-rules/v1/deploy', { preHandler: admin }, async (request) => {
       if (options.fromFile) {
-        throw codedError('PSYNC_S4105', 'The sync config is part of the service configuration, which always wins. Change it there and restart', { status: 422 });
+        throw codedError(
+          'PSYNC_S4105',
+          'The sync config is part of the service configuration, which always wins. Change it there and restart',
+          { status: 422 },
+        );
       }
       const { version } = await options.deploy(textOf(request.body));
       return { data: { slot_name: slotOf(version) } };
@@ -62,7 +78,9 @@ function textOf(body: unknown): string {
   if (typeof body === 'string' && body.trim() !== '') return body;
   const content = (body as { content?: unknown } | null)?.content;
   if (typeof content === 'string') return content;
-  throw codedError('PSYNC_S2001', 'Send the sync config as the request body, with content-type application/yaml', { status: 400 });
+  throw codedError('PSYNC_S2001', 'Send the sync config as the request body, with content-type application/yaml', {
+    status: 400,
+  });
 }
 
 function validation(diagnostics: readonly Diagnostic[]): object {

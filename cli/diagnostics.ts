@@ -22,23 +22,37 @@ export function createDiagnostics(options: DiagnosticsOptions): (request: { cont
     const active = versions.find((version) => version.state === 'active');
     const deploying = versions.find((version) => version.state === 'processing');
     return {
-      connections: options.config.replication.connections.map((connection) => connectionOf(connection, versions, options)),
+      connections: options.config.replication.connections.map((connection) =>
+        connectionOf(connection, versions, options),
+      ),
       ...(active ? { active_sync_rules: versionOf(active, content, options) } : {}),
       ...(deploying ? { deploying_sync_rules: versionOf(deploying, content, options) } : {}),
     };
   };
 }
 
-function connectionOf(connection: SourceConnection, versions: readonly DeployedVersion[], { reports, now }: DiagnosticsOptions): object {
+function connectionOf(
+  connection: SourceConnection,
+  versions: readonly DeployedVersion[],
+  { reports, now }: DiagnosticsOptions,
+): object {
   const report = reports().find((item) => item.tag === connection.tag);
-  const heard = Math.max(0, ...versions.flatMap((version) => version.streams.filter((stream) => stream.source === connection.tag).map((stream) => stream.lastCommitMs ?? 0)));
+  const heard = Math.max(
+    0,
+    ...versions.flatMap((version) =>
+      version.streams.filter((stream) => stream.source === connection.tag).map((stream) => stream.lastCommitMs ?? 0),
+    ),
+  );
   const error = report?.leader ? report.error : null;
   const connected = report?.leader ? error === null : now() - heard < SILENT_MS;
   return {
     id: connection.id,
     ...(connection.type === 'postgresql' ? { postgres_uri: addressOf(connection) } : {}),
     connected,
-    errors: error === null ? [] : [{ level: 'fatal', message: error.message, code: error.code, ts: new Date(error.atMs).toISOString() }],
+    errors:
+      error === null
+        ? []
+        : [{ level: 'fatal', message: error.message, code: error.code, ts: new Date(error.atMs).toISOString() }],
   };
 }
 
@@ -53,7 +67,10 @@ function versionOf(version: DeployedVersion, content: boolean, options: Diagnost
   return {
     ...(content ? { content: version.content } : {}),
     connections: version.streams.map((stream) => streamOf(stream, plan, options)),
-    errors: version.error === null ? [] : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }],
+    errors:
+      version.error === null
+        ? []
+        : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }],
   };
 }
 

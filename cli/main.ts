@@ -24,7 +24,9 @@ function withConfig(command: Command): Command {
 }
 
 function program(): Command {
-  const root = new Command('millrace').description('Keeps a SQLite database inside every app in sync with a backend database.').exitOverride();
+  const root = new Command('millrace')
+    .description('Keeps a SQLite database inside every app in sync with a backend database.')
+    .exitOverride();
   withConfig(root.command('start', { isDefault: true }))
     .description('run the service')
     .addOption(new Option('-r, --role <role>', 'which parts').choices(['unified', 'sync', 'api']).default('unified'))
@@ -65,7 +67,8 @@ function program(): Command {
 
 function portOf(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError('Give a number from 1 to 65535.');
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new InvalidArgumentError('Give a number from 1 to 65535.');
   return port;
 }
 
@@ -81,7 +84,9 @@ export async function main(words: readonly string[]): Promise<void> {
       process.exitCode = error.exitCode;
       return;
     }
-    process.stderr.write(`${isCodedError(error) || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`);
+    process.stderr.write(
+      `${isCodedError(error) || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`,
+    );
     process.exitCode = 1;
   }
 }

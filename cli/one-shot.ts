@@ -13,7 +13,11 @@ interface Loaded {
 }
 
 async function load(flags: ConfigFlags): Promise<Loaded> {
-  const { config, notices } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd() });
+  const { config, notices } = await loadServiceConfig({
+    flags,
+    environment: process.env,
+    workingFolder: process.cwd(),
+  });
   const log = createLogger(config.logging);
   for (const notice of notices) log[notice.level]({ key: notice.key }, notice.message);
   return { config, log };
@@ -34,7 +38,10 @@ export async function migrateUp(flags: ConfigFlags): Promise<void> {
 /** O-7: removes the replication slots of every version, then everything in bucket storage. */
 export async function teardown(confirmation: string | undefined, flags: ConfigFlags): Promise<void> {
   if (confirmation !== 'TEARDOWN') {
-    throw codedError('PSYNC_S0102', 'Nothing was removed. To destroy the buckets and replication slots of this instance, run: millrace teardown TEARDOWN');
+    throw codedError(
+      'PSYNC_S0102',
+      'Nothing was removed. To destroy the buckets and replication slots of this instance, run: millrace teardown TEARDOWN',
+    );
   }
   const { config, log } = await load(flags);
   const storage = await openStorage(config, log, realClock);
@@ -44,7 +51,11 @@ export async function teardown(confirmation: string | undefined, flags: ConfigFl
     for (const connection of config.replication.connections) {
       // Taking over ends whoever still leads, so that no slot is in use.
       const writer = await storage.takeOver(connection.tag, `teardown/${process.pid}`);
-      const source = openSource(connection, { log, snapshotConnections: 1, valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }) });
+      const source = openSource(connection, {
+        log,
+        snapshotConnections: 1,
+        valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }),
+      });
       try {
         for (const stream of await writer.streams()) {
           if (stream.slot === '') continue;
@@ -60,7 +71,10 @@ export async function teardown(confirmation: string | undefined, flags: ConfigFl
     await storage.destroy();
     log.info({ remaining }, 'Removed bucket storage');
     if (remaining.length > 0) {
-      throw codedError('PSYNC_S1120', `These replication slots remain in the source and keep its WAL; drop them by hand: ${remaining.join(', ')}`);
+      throw codedError(
+        'PSYNC_S1120',
+        `These replication slots remain in the source and keep its WAL; drop them by hand: ${remaining.join(', ')}`,
+      );
     }
   } finally {
     await storage.close();
@@ -72,14 +86,20 @@ export async function testConnections(flags: ConfigFlags): Promise<void> {
   const { config, log } = await load(flags);
   let failed = 0;
   for (const connection of config.replication.connections) {
-    const source = openSource(connection, { log, snapshotConnections: 1, valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }) });
+    const source = openSource(connection, {
+      log,
+      snapshotConnections: 1,
+      valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }),
+    });
     try {
       const report = await source.check();
       for (const finding of report.findings) {
         if (finding.level === 'fatal') failed++;
         print(`source ${connection.tag}: ${finding.level}: [${finding.code}] ${finding.message}`);
       }
-      print(`source ${connection.tag}: ${report.ok ? 'ok' : 'not usable'}${report.serverVersion === null ? '' : ` (version ${report.serverVersion})`}`);
+      print(
+        `source ${connection.tag}: ${report.ok ? 'ok' : 'not usable'}${report.serverVersion === null ? '' : ` (version ${report.serverVersion})`}`,
+      );
       if (!report.ok) failed++;
     } catch (error) {
       failed++;

@@ -12,7 +12,11 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
     },
     flushed(source, figures) {
       metrics.powersync_chunks_replicated_total.inc();
-      if (figures.sourceTimeMs !== null) metrics.millrace_replication_lag_seconds.set({ source }, Math.max(0, clock.now() - figures.sourceTimeMs) / 1000);
+      if (figures.sourceTimeMs !== null)
+        metrics.millrace_replication_lag_seconds.set(
+          { source },
+          Math.max(0, clock.now() - figures.sourceTimeMs) / 1000,
+        );
     },
   };
 }

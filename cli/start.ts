@@ -29,7 +29,12 @@ export type Role = 'unified' | 'sync' | 'api';
 const PROBE_FOLDER = '/tmp/millrace/probes';
 
 export async function start(role: Role, flags: ConfigFlags): Promise<void> {
-  const { config, notices, origin } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd(), needsSource: role !== 'api' });
+  const { config, notices, origin } = await loadServiceConfig({
+    flags,
+    environment: process.env,
+    workingFolder: process.cwd(),
+    needsSource: role !== 'api',
+  });
   const log = createLogger({ ...config.logging, fields: { role } });
   for (const notice of notices) log[notice.level]({ key: notice.key }, notice.message);
   log.info({ config: origin }, 'Starting');
@@ -69,7 +74,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   const health = createHealth(clock);
   const draining = health.condition('draining');
   const registry = new Registry();
-  const metrics = createMetrics(registry, role === 'sync' ? ['replicator'] : role === 'api' ? ['api'] : ['api', 'replicator']);
+  const metrics = createMetrics(
+    registry,
+    role === 'sync' ? ['replicator'] : role === 'api' ? ['api'] : ['api', 'replicator'],
+  );
   collectProcessMetrics(registry);
   const compile = compilerFor(config.replication.connections);
   let storage: BucketStorage;
@@ -108,7 +116,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     return {
       name: 'probes',
       async start() {
-        if (config.healthcheck.probes.filesystem) files = writeProbeFiles(health, PROBE_FOLDER, (error) => log.warn({ error }, 'Probe files cannot be written'));
+        if (config.healthcheck.probes.filesystem)
+          files = writeProbeFiles(health, PROBE_FOLDER, (error) =>
+            log.warn({ error }, 'Probe files cannot be written'),
+          );
       },
       stop: async () => files?.close(),
     };
@@ -122,7 +133,8 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
         if (!config.syncConfig) return;
         try {
           const { version, warnings } = await deploy(await readSyncConfig(config.syncConfig));
-          for (const warning of warnings) log.warn({ code: warning.code, line: warning.line, column: warning.column }, formatDiagnostic(warning));
+          for (const warning of warnings)
+            log.warn({ code: warning.code, line: warning.line, column: warning.column }, formatDiagnostic(warning));
           log.info({ version: version.version, state: version.state }, 'Sync config deployed');
         } catch (error) {
           if (config.syncConfig.exitOnError) throw error;
@@ -137,7 +149,15 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
       name: 'replicator',
       async start() {
         const { connections } = config.replication;
-        replicator = startReplicator({ connections, storage, coordination, clock, random: Math.random, log, metrics: replicatorMetrics(metrics, clock) });
+        replicator = startReplicator({
+          connections,
+          storage,
+          coordination,
+          clock,
+          random: Math.random,
+          log,
+          metrics: replicatorMetrics(metrics, clock),
+        });
       },
       stop: async () => replicator?.close(),
     };
@@ -169,7 +189,8 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
               configs: () => storage.configs,
               compile,
               deploy,
-              diagnostics: (request) => createDiagnostics({ config, storage, reports, now: () => clock.now() })(request),
+              diagnostics: (request) =>
+                createDiagnostics({ config, storage, reports, now: () => clock.now() })(request),
             });
             extraRoutes?.(server);
           },

@@ -17,10 +17,13 @@ CREATE TABLE IF NOT EXISTS todos (
   completed boolean NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO lists (id, name) VALUES ('groceries', 'Groceries') ON CONFLICT DO NOTHING;
-INSERT INTO members (id, list_id, user_id) VALUES ('m-alice', 'groceries', 'alice'), ('m-bob', 'groceries', 'bob') ON CONFLICT DO NOTHING;
-INSERT INTO todos (id, list_id, description) VALUES ('t-bread', 'groceries', 'Bread'), ('t-apples', 'groceries', 'Apples') ON CONFLICT DO NOTHING;
 DO $$ BEGIN
+  -- Only once: what somebody removed stays removed.
+  IF NOT EXISTS (SELECT FROM lists) THEN
+    INSERT INTO lists (id, name) VALUES ('groceries', 'Groceries');
+    INSERT INTO members (id, list_id, user_id) VALUES ('m-alice', 'groceries', 'alice'), ('m-bob', 'groceries', 'bob');
+    INSERT INTO todos (id, list_id, description) VALUES ('t-apples', 'groceries', 'Apples'), ('t-bread', 'groceries', 'Bread');
+  END IF;
   IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = 'powersync') THEN
     CREATE PUBLICATION powersync FOR TABLE lists, members, todos;
   END IF;

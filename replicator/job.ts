@@ -49,7 +49,8 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
         lastError = null;
         backoff.reset();
       });
-      if (lease.lost.aborted && !signal.aborted) log.warn({ source: tag }, 'Lost the lease of the source; another process may lead');
+      if (lease.lost.aborted && !signal.aborted)
+        log.warn({ source: tag }, 'Lost the lease of the source; another process may lead');
     } finally {
       standby = true;
       leadership = null;

@@ -48,7 +48,10 @@ export interface RunningStream {
   done: boolean;
 }
 
-export function createLeadership(dependencies: LeadershipDependencies): { run(healthy: () => void): Promise<void>; report(): StreamReport[] } {
+export function createLeadership(dependencies: LeadershipDependencies): {
+  run(healthy: () => void): Promise<void>;
+  report(): StreamReport[];
+} {
   const { tag, storage, coordination, writer, clock, log, signal } = dependencies;
   const running = new Map<number, RunningStream>();
   /** Streams whose cursor is gone: a new version is being copied in their place. */
@@ -107,9 +110,19 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
     const replaced = processing?.streams.some((stream) => stream.source === tag && stream.id !== entry.id) ?? false;
     if (replaced) return;
     const { content, plan, definitions, label } = entry.version;
-    log.warn({ source: tag, code: error.code, reason: error.message }, 'The replication cursor is lost; everything is copied again while clients are served');
+    log.warn(
+      { source: tag, code: error.code, reason: error.message },
+      'The replication cursor is lost; everything is copied again while clients are served',
+    );
     const sources = [...new Set(definitions.map((definition) => definition.source))];
-    await storage.configs.deploy({ content, plan, definitions, sources, force: [tag], ...(label === null ? {} : { label }) });
+    await storage.configs.deploy({
+      content,
+      plan,
+      definitions,
+      sources,
+      force: [tag],
+      ...(label === null ? {} : { label }),
+    });
     coordination.nudge('sync-config');
   };
 
@@ -123,7 +136,11 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
     for (const stream of await storage.configs.abandonedStreams(tag)) {
       const entry = running.get(stream.id);
       if (entry) await stopEntry(entry);
-      const source = dependencies.openSource(() => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }));
+      const source = dependencies.openSource(() => ({
+        timestampsIso8601: false,
+        timestampMaxPrecision: null,
+        customPostgresTypes: false,
+      }));
       try {
         if (stream.slot !== '') await source.dropCursor(stream.slot);
         await storage.configs.forgetStream(stream.id);
@@ -172,18 +189,34 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
     return entry && !entry.done ? entry : null;
   };
 
-  let current: { active: DeployedVersion | null; processing: DeployedVersion | null } = { active: null, processing: null };
+  let current: { active: DeployedVersion | null; processing: DeployedVersion | null } = {
+    active: null,
+    processing: null,
+  };
 
   /** Moves the gate of the processing stream, and switches over when it is ready. */
   const attendProcessing = async (): Promise<void> => {
     const { active, processing } = current;
-    const stream = processing?.streams.find((item) => item.source === tag && !(active?.streams.some((own) => own.id === item.id) ?? false));
+    const stream = processing?.streams.find(
+      (item) => item.source === tag && !(active?.streams.some((own) => own.id === item.id) ?? false),
+    );
     const next = stream && running.get(stream.id);
     if (!processing || !next || next.done) return;
     const former = visibleEntry(active);
     if (former) next.runner.setGate(former.runner.position.committed);
     if (!next.runner.ready) return;
-    const switched = await switchOver({ processing, former, next, tag, writer, storage, coordination, clock, signal, log });
+    const switched = await switchOver({
+      processing,
+      former,
+      next,
+      tag,
+      writer,
+      storage,
+      coordination,
+      clock,
+      signal,
+      log,
+    });
     if (!switched) return;
     running.delete(former?.id ?? -1);
     adoptAfterSwitch(next, switched, former);
@@ -217,7 +250,9 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
       await clock.sleep(dependencies.heartbeatIntervalMs, signal).catch(() => undefined);
       if (signal.aborted) return;
       const entry = running.values().next().value;
-      await entry?.source.heartbeat().catch((error: unknown) => log.warn({ source: tag, err: error }, 'Heartbeat failed'));
+      await entry?.source
+        .heartbeat()
+        .catch((error: unknown) => log.warn({ source: tag, err: error }, 'Heartbeat failed'));
     }
   };
 
@@ -225,19 +260,27 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
     while (!signal.aborted) {
       await clock.sleep(CLEAR_INTERVAL_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      await storage.clearStopped(CLEAR_BUDGET_MS).catch((error: unknown) => log.warn({ err: error }, 'Clearing old data failed; tried again'));
+      await storage
+        .clearStopped(CLEAR_BUDGET_MS)
+        .catch((error: unknown) => log.warn({ err: error }, 'Clearing old data failed; tried again'));
     }
   };
 
   const resolver = createWriteCheckpointResolver({
-    source: { tag, head: () => visibleEntry(current.active)?.source.head() ?? Promise.reject(codedError('PSYNC_S2302', 'No active stream yet.')) },
+    source: {
+      tag,
+      head: () =>
+        visibleEntry(current.active)?.source.head() ??
+        Promise.reject(codedError('PSYNC_S2302', 'No active stream yet.')),
+    },
     store: storage.writeCheckpoints,
     coordination,
     signal,
     now: () => clock.now(),
     expect: (position, requests) => visibleEntry(current.active)?.runner.expect(position, requests),
     failed: (error) => {
-      if (visibleEntry(current.active)) log.warn({ source: tag, err: error }, 'Write checkpoints could not be resolved; tried again');
+      if (visibleEntry(current.active))
+        log.warn({ source: tag, err: error }, 'Write checkpoints could not be resolved; tried again');
     },
   });
 
@@ -278,7 +321,8 @@ export function createLeadership(dependencies: LeadershipDependencies): { run(he
 function reportOf(entry: RunningStream): StreamReport {
   const { runner, version } = entry;
   const tables = runner.progress.value.tables;
-  const sum = (pick: (table: (typeof tables)[number]) => number): number => tables.reduce((total, table) => total + pick(table), 0);
+  const sum = (pick: (table: (typeof tables)[number]) => number): number =>
+    tables.reduce((total, table) => total + pick(table), 0);
   return {
     stream: entry.id,
     version: version.version,

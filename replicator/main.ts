@@ -48,7 +48,11 @@ export function startReplicator(options: ReplicatorOptions): Replicator {
   };
 }
 
-function startJob(options: ReplicatorOptions, connection: SourceConnection, signal: AbortSignal): { job: SourceJob; running: Promise<void> } {
+function startJob(
+  options: ReplicatorOptions,
+  connection: SourceConnection,
+  signal: AbortSignal,
+): { job: SourceJob; running: Promise<void> } {
   const { storage, coordination, clock, random, metrics } = options;
   const log = options.log.child({ source: connection.tag });
   const job = createSourceJob({
@@ -89,7 +93,9 @@ function logFlush(log: RunnerLog, figures: FlushFigures, clock: Clock): void {
       size: figures.bytes,
       duration: Math.round(figures.durationMs),
       last_op_id: figures.lastOp,
-      ...(figures.sourceTimeMs === null ? {} : { replication_lag_seconds: Math.max(0, Math.round(clock.now() - figures.sourceTimeMs) / 1000) }),
+      ...(figures.sourceTimeMs === null
+        ? {}
+        : { replication_lag_seconds: Math.max(0, Math.round(clock.now() - figures.sourceTimeMs) / 1000) }),
     },
     'Flushed',
   );

@@ -18,7 +18,13 @@ export interface ProgressTracker {
   take(): StreamProgress | undefined;
 }
 
-const NEW_TABLE: Omit<TableProgress, 'table'> = { generation: 0, state: 'waiting', ranges: [], rowsCopied: 0, rowsEstimated: 0 };
+const NEW_TABLE: Omit<TableProgress, 'table'> = {
+  generation: 0,
+  state: 'waiting',
+  ranges: [],
+  rowsCopied: 0,
+  rowsEstimated: 0,
+};
 
 export function createProgressTracker(stored: StreamProgress | null): ProgressTracker {
   const tables = new Map<number, TableProgress>((stored?.tables ?? []).map((table) => [table.table, table]));
@@ -66,7 +72,11 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
 }
 
 /** Later of two positions; null is earlier than all. */
-export function laterPosition(a: Position | null, b: Position | null, compare: (a: Position, b: Position) => number): Position | null {
+export function laterPosition(
+  a: Position | null,
+  b: Position | null,
+  compare: (a: Position, b: Position) => number,
+): Position | null {
   if (a === null) return b;
   if (b === null) return a;
   return compare(a, b) >= 0 ? a : b;

@@ -3,7 +3,14 @@
  * transitions: SPEC.md.
  */
 import { randomBytes } from 'node:crypto';
-import type { CommitNotice, ReachedWriteCheckpoint, ReplicationStream, SourceWriter, StreamCommit, StreamProgress } from '#core/bucket-storage/contract.ts';
+import type {
+  CommitNotice,
+  ReachedWriteCheckpoint,
+  ReplicationStream,
+  SourceWriter,
+  StreamCommit,
+  StreamProgress,
+} from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
@@ -15,7 +22,15 @@ import { createStreamPipeline, type StreamPipeline } from './pipeline/stream-pip
 import { bindTable, type TableBinding } from './pipeline/table-binding.ts';
 import { copyTables } from './pipeline/table-copy.ts';
 import { removeTable } from './pipeline/table-removal.ts';
-import type { CopyPart, Position, ReplicatedTable, Snapshot, Source, StreamEvent, TableReport } from './sources/contract.ts';
+import type {
+  CopyPart,
+  Position,
+  ReplicatedTable,
+  Snapshot,
+  Source,
+  StreamEvent,
+  TableReport,
+} from './sources/contract.ts';
 import { createProgressTracker, laterPosition, type ProgressTracker } from './stream-progress.ts';
 
 export type RunnerState =
@@ -95,7 +110,15 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   let bindings = new Map<ReplicatedTable, TableBinding | null>();
   const states = createRowStateCache(writer);
   const totals = createBucketTotalsCache(writer, () => fresh);
-  const flusher = createFlusher({ writer, stream: stream.id, states, totals, now, flushed: dependencies.flushed, published: dependencies.published });
+  const flusher = createFlusher({
+    writer,
+    stream: stream.id,
+    states,
+    totals,
+    now,
+    flushed: dependencies.flushed,
+    published: dependencies.published,
+  });
   const applier = createChangeApplier({
     source,
     states,
@@ -105,7 +128,8 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     },
   });
 
-  const deployed = (): DeployedVersion['definitions'] => version.definitions.filter((definition) => definitions.has(definition.id));
+  const deployed = (): DeployedVersion['definitions'] =>
+    version.definitions.filter((definition) => definitions.has(definition.id));
   const binding = (table: ReplicatedTable): TableBinding | null => {
     const known = bindings.get(table);
     if (known !== undefined) return known;
@@ -125,7 +149,13 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
 
   const copyCommit = (): StreamCommit => {
     const changed = progress.take();
-    return { position: null, ...(changed ? { progress: changed } : {}), sourceTimeMs: null, reachedWriteCheckpoints: [], announce: false };
+    return {
+      position: null,
+      ...(changed ? { progress: changed } : {}),
+      sourceTimeMs: null,
+      reachedWriteCheckpoints: [],
+      announce: false,
+    };
   };
 
   const copyDependencies = (commit: () => StreamCommit | undefined): Parameters<typeof copyTables>[3] => ({
@@ -171,7 +201,10 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       if (progress.table(id)) progress.update(id, { state: 'done', ranges: [] });
     }
     const start = progress.value.startPosition!;
-    progress.set({ snapshot: 'catching-up', holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions) });
+    progress.set({
+      snapshot: 'catching-up',
+      holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions),
+    });
     const { written } = await flusher.flush({ ...copyCommit(), position: start });
     await written;
     log.info({ rowsCopied: state.kind === 'copying' ? state.rowsCopied : 0 }, 'Tables copied');
@@ -215,12 +248,23 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       reports = snapshot.reports;
       const found = snapshot.tables.find((item) => item.table.relation === table.relation);
       if (!found) {
-        log.warn({ table: `${table.schema}.${table.name}` }, 'Table appeared in the stream but cannot be copied; its changes are followed');
+        log.warn(
+          { table: `${table.schema}.${table.name}` },
+          'Table appeared in the stream but cannot be copied; its changes are followed',
+        );
       } else {
         progress.know(found.table, id);
         const parts = found.ranges.map((range): CopyPart => ({ table: found.table, range }));
-        await copyTables(snapshot, parts, true, copyDependencies(() => undefined), signal);
-        progress.set({ holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions) });
+        await copyTables(
+          snapshot,
+          parts,
+          true,
+          copyDependencies(() => undefined),
+          signal,
+        );
+        progress.set({
+          holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions),
+        });
       }
       progress.update(id, { state: 'done', ranges: [] });
     } finally {
@@ -256,7 +300,10 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   const follow = async (): Promise<void> => {
     fresh = false;
     state = { kind: progress.value.snapshot === 'done' ? 'streaming' : 'catching-up' };
-    const start = stream.position !== null && source.comparePositions(stream.position, progress.value.startPosition!) > 0 ? stream.position : progress.value.startPosition!;
+    const start =
+      stream.position !== null && source.comparePositions(stream.position, progress.value.startPosition!) > 0
+        ? stream.position
+        : progress.value.startPosition!;
     const stop = new AbortController();
     const running = AbortSignal.any([signal, stop.signal]);
     const current = createStreamPipeline({
@@ -312,7 +359,8 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       } finally {
         state = { kind: 'stopped' };
       }
-      if (!signal.aborted && !stopped) throw codedError('PSYNC_S1101', 'The change stream ended without an error; it is opened again.');
+      if (!signal.aborted && !stopped)
+        throw codedError('PSYNC_S1101', 'The change stream ended without an error; it is opened again.');
     },
     get state() {
       return state;

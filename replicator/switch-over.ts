@@ -85,7 +85,10 @@ async function until(reached: () => Promise<boolean>, clock: Clock, signal: Abor
   const start = clock.monotonic();
   while (!(await reached())) {
     if (clock.monotonic() - start > ALIGN_MS) {
-      throw codedError('PSYNC_S1101', 'The new version could not take over in time: its stream did not reach the position of the former one. It is tried again.');
+      throw codedError(
+        'PSYNC_S1101',
+        'The new version could not take over in time: its stream did not reach the position of the former one. It is tried again.',
+      );
     }
     await clock.sleep(LOOK_MS, signal);
   }

@@ -27,17 +27,31 @@ export interface Page {
   readonly lines: Map<string, readonly EncodedLine[]>;
 }
 
-export type PageResult = { readonly page: Page; readonly error?: undefined } | { readonly page?: undefined; readonly error: unknown };
+export type PageResult =
+  | { readonly page: Page; readonly error?: undefined }
+  | { readonly page?: undefined; readonly error: unknown };
 
 export interface ChunkPages {
   /**
    * A page with operations of (after, upTo], the first ones at least; nothing else. Answers it at once when it is at hand, else calls
    * `done` later, exactly once. A page without runs says that storage has none there.
    */
-  read(bucket: HeldBucket, after: number, upTo: number, maxBytes: number, done: (result: PageResult) => void): Page | null;
+  read(
+    bucket: HeldBucket,
+    after: number,
+    upTo: number,
+    maxBytes: number,
+    done: (result: PageResult) => void,
+  ): Page | null;
   /** The page as lines, encoded once for all sessions. */
   lines(page: Page, encoding: LineEncoding, hasMore: boolean): readonly EncodedLine[];
-  figures(): { readonly bytes: number; readonly hits: number; readonly shared: number; readonly misses: number; readonly waiting: number };
+  figures(): {
+    readonly bytes: number;
+    readonly hits: number;
+    readonly shared: number;
+    readonly misses: number;
+    readonly waiting: number;
+  };
 }
 
 export interface ChunkPagesOptions {
@@ -90,7 +104,14 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
     evict();
   };
 
-  const load = async (flight: string, name: string, bucket: HeldBucket, after: number, upTo: number, maxBytes: number): Promise<void> => {
+  const load = async (
+    flight: string,
+    name: string,
+    bucket: HeldBucket,
+    after: number,
+    upTo: number,
+    maxBytes: number,
+  ): Promise<void> => {
     let result: PageResult;
     try {
       const { chunks, more } = await limit.run(() => reader.chunks(bucket, after, upTo, maxBytes));
@@ -114,7 +135,8 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
       cache.set(name, entry);
       return clip(entry.page, upTo);
     }
-    const clipped = (result: PageResult): void => done(result.page === undefined ? result : { page: clip(result.page, upTo) });
+    const clipped = (result: PageResult): void =>
+      done(result.page === undefined ? result : { page: clip(result.page, upTo) });
     const running = reading.get(name);
     // A read that does not go as far may come back empty for us.
     if (running !== undefined && running.upTo >= upTo) {
@@ -161,7 +183,12 @@ function createPage(bucketName: string, after: number, upTo: number, chunks: rea
   const runs: OperationRun[] = [];
   const totals: BucketTotals[] = [];
   for (const chunk of chunks) {
-    const run = cutRun({ lastOp: chunk.lastOp, count: chunk.count, operations: asBuffer(chunk.operations) }, chunk.firstOp, after, upTo);
+    const run = cutRun(
+      { lastOp: chunk.lastOp, count: chunk.count, operations: asBuffer(chunk.operations) },
+      chunk.firstOp,
+      after,
+      upTo,
+    );
     if (run.count === 0) continue;
     runs.push(run);
     totals.push(chunk.totals);

@@ -22,7 +22,10 @@ export function createVersionLoader(
     if (last?.version === version) return last;
     const deployed = await configs.get(version);
     if (deployed === null) {
-      throw codedError('PSYNC_S0001', `Sync config version ${version} is active but not stored. Bucket storage was changed by something else.`);
+      throw codedError(
+        'PSYNC_S0001',
+        `Sync config version ${version} is active but not stored. Bucket storage was changed by something else.`,
+      );
     }
     last = prepare(deployed, createResolver);
     return last;
@@ -36,5 +39,10 @@ function prepare(deployed: DeployedVersion, createResolver: CreateSessionResolve
     if (kind === 'bucket') buckets.set(identity, { id, prefix: `${since}#${name}` });
     else lookups.set(identity, id);
   }
-  return { version: deployed.version, resolver: createResolver(JSON.parse(deployed.plan) as SyncPlan), buckets, lookups };
+  return {
+    version: deployed.version,
+    resolver: createResolver(JSON.parse(deployed.plan) as SyncPlan),
+    buckets,
+    lookups,
+  };
 }

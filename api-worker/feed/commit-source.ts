@@ -8,7 +8,9 @@ import { createBackoff } from '#core/platform/backoff.ts';
 import type { Clock, Timer } from '#core/platform/clock.ts';
 
 /** A commit, or, after commits that nobody kept, just where storage stands now. */
-export type Advance = { readonly kind: 'commit'; readonly notice: CommitNotice } | { readonly kind: 'reset'; readonly checkpoint: Checkpoint };
+export type Advance =
+  | { readonly kind: 'commit'; readonly notice: CommitNotice }
+  | { readonly kind: 'reset'; readonly checkpoint: Checkpoint };
 
 export interface CommitSource {
   /** Where it stands; null while no version is active. */
@@ -71,7 +73,8 @@ export function createCommitSource(options: CommitSourceOptions): CommitSource {
     const before = checkpoint;
     const target = await reader.checkpoint();
     if (target === null) return false;
-    if (before !== null && (target.op < before.op || (target.op === before.op && target.version === before.version))) return false;
+    if (before !== null && (target.op < before.op || (target.op === before.op && target.version === before.version)))
+      return false;
     while (checkpoint !== null && checkpoint.op < target.op) {
       const notices = await reader.noticesAfter(checkpoint.op, NOTICES_PER_READ);
       if (notices === 'gap' || notices.length === 0) break;

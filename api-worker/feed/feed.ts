@@ -27,7 +27,12 @@ export interface Feed {
   /** Catches up with storage. Afterwards `current` is at least what storage showed when this was called. */
   refresh(): Promise<void>;
   /** As `HeldBuckets.hold`. */
-  hold<Holder extends BucketHolder>(definition: number, key: string, name: string, create: (bucket: HeldBucket) => Holder): Holder;
+  hold<Holder extends BucketHolder>(
+    definition: number,
+    key: string,
+    name: string,
+    create: (bucket: HeldBucket) => Holder,
+  ): Holder;
   release(bucket: HeldBucket, holder: BucketHolder): void;
   loadTotals(buckets: readonly HeldBucket[]): Promise<void>;
   totalsAt(buckets: readonly HeldBucket[], op: number): Promise<BucketTotals[]>;
@@ -81,7 +86,11 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
   const followers = new Set<Follower>();
   const wakeQueue = createWakeQueue(options.clock);
 
-  const enter = (target: Checkpoint, version: ActiveVersion, changes: (wake: (follower: Follower) => void) => void): number => {
+  const enter = (
+    target: Checkpoint,
+    version: ActiveVersion,
+    changes: (wake: (follower: Follower) => void) => void,
+  ): number => {
     const woken = new Set<Follower>();
     const switched = current !== null && current.version !== version;
     current = { op: target.op, version };
@@ -93,7 +102,8 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
 
   const deliver = async (advance: Advance): Promise<void> => {
     const commit = advance.kind === 'commit' ? advance.notice : null;
-    const target = advance.kind === 'commit' ? { version: advance.notice.version, op: advance.notice.op } : advance.checkpoint;
+    const target =
+      advance.kind === 'commit' ? { version: advance.notice.version, op: advance.notice.op } : advance.checkpoint;
     const [version, resetBuckets, resetWriteCheckpoints] = await Promise.all([
       current?.version.version === target.version ? current.version : loadVersion(target.version),
       commit?.buckets ? null : buckets.prepareReset(target.op),

@@ -19,7 +19,12 @@ export interface HeldBucket extends BucketRef {
 export interface HeldBuckets {
   readonly size: number;
   /** Registers the holder that `create` makes; it hears of changes from now on, until it is released. */
-  hold<Holder extends BucketHolder>(definition: number, key: string, name: string, create: (bucket: HeldBucket) => Holder): Holder;
+  hold<Holder extends BucketHolder>(
+    definition: number,
+    key: string,
+    name: string,
+    create: (bucket: HeldBucket) => Holder,
+  ): Holder;
   release(bucket: HeldBucket, holder: BucketHolder): void;
   /** Reads the totals of buckets where they are not known. Afterwards they are, unless a reset came in between: check again. */
   load(buckets: readonly HeldBucket[]): Promise<void>;
@@ -95,7 +100,8 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
           const now = known.get(bucket) ?? null;
           const before = bucket.totals;
           bucket.totals = now;
-          if (before === null || now === null || before.lastOp !== now.lastOp || before.checksum !== now.checksum) changed(bucket);
+          if (before === null || now === null || before.lastOp !== now.lastOp || before.checksum !== now.checksum)
+            changed(bucket);
         }
       }
     };

@@ -20,7 +20,12 @@ export interface LookupCache {
    * Values as of `op` (not later than the feed's). From now on `follower` hears of changes of these keys; it must `unfollow` every entry
    * added to `used`.
    */
-  read(keys: readonly LookupKey[], op: number, follower: Follower, used: Set<LookupEntry>): Promise<(readonly string[])[]>;
+  read(
+    keys: readonly LookupKey[],
+    op: number,
+    follower: Follower,
+    used: Set<LookupEntry>,
+  ): Promise<(readonly string[])[]>;
   unfollow(entry: LookupEntry, follower: Follower): void;
   /** Enters the keys that a commit names; null: it may have been any. */
   apply(keys: readonly LookupKey[] | null, op: number, changed: (follower: Follower) => void): void;
@@ -32,19 +37,34 @@ const LOOKUPS_PER_READ = 10_000;
 const ENTRY_BYTES = 200;
 
 /** @param currentOp the op that the feed stands at */
-export function createLookupCache(reader: Pick<BucketReader, 'lookups'>, maxBytes: number, currentOp: () => number): LookupCache {
+export function createLookupCache(
+  reader: Pick<BucketReader, 'lookups'>,
+  maxBytes: number,
+  currentOp: () => number,
+): LookupCache {
   const entries = new Map<string, LookupEntry>();
-  const storage = createBatchReader<LookupKey, readonly string[]>((keys, op) => reader.lookups(keys, op), LOOKUPS_PER_READ);
+  const storage = createBatchReader<LookupKey, readonly string[]>(
+    (keys, op) => reader.lookups(keys, op),
+    LOOKUPS_PER_READ,
+  );
   let bytes = 0;
 
   const nameOf = ({ lookup, key }: LookupKey): string => `${lookup}:${key}`;
-  const sizeOf = (values: readonly string[]): number => values.reduce((sum, value) => sum + value.length * 2 + 16, ENTRY_BYTES);
+  const sizeOf = (values: readonly string[]): number =>
+    values.reduce((sum, value) => sum + value.length * 2 + 16, ENTRY_BYTES);
 
   const entryOf = (key: LookupKey): LookupEntry => {
     const name = nameOf(key);
     let entry = entries.get(name);
     if (entry === undefined) {
-      entry = { lookup: key.lookup, key: key.key, values: null, since: 0, changedAt: currentOp(), followers: new Set() };
+      entry = {
+        lookup: key.lookup,
+        key: key.key,
+        values: null,
+        since: 0,
+        changedAt: currentOp(),
+        followers: new Set(),
+      };
       entries.set(name, entry);
     }
     return entry;

@@ -26,7 +26,10 @@ export interface WriteCheckpointIndex {
 
 const PAIRS_PER_READ = 1000;
 
-export function createWriteCheckpointIndex(store: Pick<WriteCheckpointStore, 'reached'>, currentOp: () => number): WriteCheckpointIndex {
+export function createWriteCheckpointIndex(
+  store: Pick<WriteCheckpointStore, 'reached'>,
+  currentOp: () => number,
+): WriteCheckpointIndex {
   const entries = new Map<string, WriteCheckpointEntry>();
   const reader = createBatchReader<WriteCheckpointEntry, bigint | null>(
     (pairs, op) =>
@@ -53,12 +56,14 @@ export function createWriteCheckpointIndex(store: Pick<WriteCheckpointStore, 're
     follow(userId, clientId, follower) {
       const name = nameOf(userId, clientId);
       let entry = entries.get(name);
-      if (entry === undefined) entries.set(name, (entry = { userId, clientId, value: undefined, since: 0, followers: new Set() }));
+      if (entry === undefined)
+        entries.set(name, (entry = { userId, clientId, value: undefined, since: 0, followers: new Set() }));
       entry.followers.add(follower);
       return entry;
     },
     unfollow(entry, follower) {
-      if (entry.followers.delete(follower) && entry.followers.size === 0) entries.delete(nameOf(entry.userId, entry.clientId));
+      if (entry.followers.delete(follower) && entry.followers.size === 0)
+        entries.delete(nameOf(entry.userId, entry.clientId));
     },
     async load(entry) {
       const readIn = epoch;

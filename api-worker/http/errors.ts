@@ -23,7 +23,10 @@ export function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
   const body = errorBody(error);
   const text = JSON.stringify(body);
-  response.writeHead(body.error.status, { ...headersFor(body.error.status), 'content-length': Buffer.byteLength(text) });
+  response.writeHead(body.error.status, {
+    ...headersFor(body.error.status),
+    'content-length': Buffer.byteLength(text),
+  });
   response.end(text);
 }
 
@@ -40,7 +43,10 @@ function translate(error: unknown): unknown {
 }
 
 /** Turns whatever a route throws into an answer; logs what is ours to repair. */
-export function createErrorHandler(log: Log, onRefusedToken: (code: string) => void): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
+export function createErrorHandler(
+  log: Log,
+  onRefusedToken: (code: string) => void,
+): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (thrown, request, reply) => {
     const error = translate(thrown);
     if (isCodedError(error) && error.code.startsWith('PSYNC_S21')) onRefusedToken(error.code);
@@ -48,7 +54,13 @@ export function createErrorHandler(log: Log, onRefusedToken: (code: string) => v
     const options: ErrorBodyOptions = isAdmin ? { audience: 'operator' } : {};
     const body = errorBody(error, options);
     const { status, code } = body.error;
-    const fields = { rid: request.id, method: request.method, path: request.routeOptions.url, status, error_code: code };
+    const fields = {
+      rid: request.id,
+      method: request.method,
+      path: request.routeOptions.url,
+      status,
+      error_code: code,
+    };
     if (status >= 500 && status !== 503) log.error({ ...fields, error }, 'Request failed');
     else log.info(fields, 'Request refused');
     void reply.code(status).headers(headersFor(status)).send(JSON.stringify(body));

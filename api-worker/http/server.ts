@@ -75,7 +75,9 @@ export function createServer(options: {
   server.addHook('onRequest', async (_request, reply) => {
     reply.headers(CORS_HEADERS);
   });
-  server.options('/*', (_request, reply) => reply.code(204).headers(PREFLIGHT_HEADERS).header('content-length', '0').send());
+  server.options('/*', (_request, reply) =>
+    reply.code(204).headers(PREFLIGHT_HEADERS).header('content-length', '0').send(),
+  );
   server.setNotFoundHandler((request) => {
     throw routeNotFound(request);
   });
@@ -92,13 +94,16 @@ function routeNotFound({ method, url }: FastifyRequest): Error {
 
 /** Throws PSYNC_S2001 with status 400, and where the text goes wrong. */
 function parseJson(text: string): unknown {
-  if (text.trim() === '') throw codedError('PSYNC_S2001', 'The request body is empty: a JSON object is expected', { status: 400 });
+  if (text.trim() === '')
+    throw codedError('PSYNC_S2001', 'The request body is empty: a JSON object is expected', { status: 400 });
   try {
     return JSON.parse(text);
   } catch (error) {
     const position = /at position (\d+)/.exec((error as Error).message)?.[1];
     // V8's own text quotes the body, which may hold anything.
     const where = position === undefined ? 'at its end' : `at position ${position}`;
-    throw codedError('PSYNC_S2001', `The request body is not valid JSON: unexpected character ${where}`, { status: 400 });
+    throw codedError('PSYNC_S2001', `The request body is not valid JSON: unexpected character ${where}`, {
+      status: 400,
+    });
   }
 }

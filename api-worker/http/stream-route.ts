@@ -14,7 +14,10 @@ export interface StreamRouteOptions {
   readonly onSent: (bytes: number) => void;
 }
 
-export function addStreamRoute(server: FastifyInstance, { sessions, tokenVerifier, clock, onSent }: StreamRouteOptions): void {
+export function addStreamRoute(
+  server: FastifyInstance,
+  { sessions, tokenVerifier, clock, onSent }: StreamRouteOptions,
+): void {
   /** Found before the body is read: who may not connect does not make us read megabytes. */
   const tokens = new WeakMap<FastifyRequest, VerifiedToken>();
 

@@ -85,7 +85,8 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       return;
     }
     for (const buffer of buffers) {
-      for (let at = 0; at < buffer.length; at += SLICE_BYTES) writeSlice(buffer.length <= SLICE_BYTES ? buffer : buffer.subarray(at, at + SLICE_BYTES));
+      for (let at = 0; at < buffer.length; at += SLICE_BYTES)
+        writeSlice(buffer.length <= SLICE_BYTES ? buffer : buffer.subarray(at, at + SLICE_BYTES));
     }
   };
 
@@ -226,7 +227,11 @@ let lastBurst: Burst | null = null;
 
 /** The same burst object while one session after the other sends the same lines. */
 function burstOf(lines: readonly EncodedLine[]): Burst {
-  if (lastBurst !== null && lastBurst.lines.length === lines.length && lines.every((line, index) => line === lastBurst!.lines[index])) {
+  if (
+    lastBurst !== null &&
+    lastBurst.lines.length === lines.length &&
+    lines.every((line, index) => line === lastBurst!.lines[index])
+  ) {
     return lastBurst;
   }
   const buffers: Buffer[] = [];

@@ -10,7 +10,11 @@ export interface SyncRequestBody {
   readonly rawData: boolean;
   readonly connectionParameters: JsonObject | null;
   readonly includeDefaults: boolean;
-  readonly subscriptions: readonly { readonly stream: string; readonly parameters: unknown; readonly overridePriority: number | null }[];
+  readonly subscriptions: readonly {
+    readonly stream: string;
+    readonly parameters: unknown;
+    readonly overridePriority: number | null;
+  }[];
   readonly appMetadata: Readonly<Record<string, string>> | undefined;
 }
 
@@ -109,7 +113,8 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
   const parameters = item['parameters'] ?? null;
   if (isTooDeep(parameters)) report(`${path}/parameters`, `must not be nested deeper than ${MAX_DEPTH}`);
   const priority = item['override_priority'] ?? null;
-  const isPriority = priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 3);
+  const isPriority =
+    priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 3);
   if (!isPriority) report(`${path}/override_priority`, 'must be null or one of 0, 1, 2, 3');
   // Parameters of another type than object become an error of the stream, not of the session (S-535).
   return { stream: item['stream'], parameters, overridePriority: isPriority ? (priority as number | null) : null };
@@ -118,7 +123,9 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
 function isTooDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {
-    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? (Object.values(item) as unknown[]) : []));
+    level = level.flatMap((item) =>
+      typeof item === 'object' && item !== null ? (Object.values(item) as unknown[]) : [],
+    );
     if (level.length === 0) return false;
   }
   return true;

@@ -45,7 +45,8 @@ export function addWriteCheckpointRoutes(server: FastifyInstance, options: Write
 /** Without an active version nothing replicates, so no request would ever be reached (wire/01). */
 async function assertActive(feed: Feed): Promise<void> {
   if (feed.current === null) await feed.refresh();
-  if (feed.current === null) throw codedError('PSYNC_S2302', 'Cannot create a write checkpoint: no sync config is active');
+  if (feed.current === null)
+    throw codedError('PSYNC_S2302', 'Cannot create a write checkpoint: no sync config is active');
 }
 
 function parseRequest(body: unknown): { clientId: string; id: bigint } {
@@ -65,7 +66,8 @@ function parseId(value: unknown): bigint {
 
 function checkClientId(value: unknown, path: string): string {
   if (typeof value !== 'string') throw invalid(`${path}: type must be string`);
-  if (value.length > MAX_CLIENT_ID_LENGTH) throw invalid(`${path}: must not be longer than ${MAX_CLIENT_ID_LENGTH} characters`);
+  if (value.length > MAX_CLIENT_ID_LENGTH)
+    throw invalid(`${path}: must not be longer than ${MAX_CLIENT_ID_LENGTH} characters`);
   return value;
 }
 

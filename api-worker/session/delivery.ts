@@ -40,7 +40,7 @@ export interface DeliveryOptions {
 
 /** Read for one session and not given to its connection yet, at most; a single row may be larger. */
 const READ_AHEAD_BYTES = 1024 * 1024;
-const PAGE_BYTES = 512 * 1024;
+const PAGE_BYTES = 1024 * 1024;
 const SMALLEST_PAGE_BYTES = 16 * 1024;
 /** Guess of an operation's size, to read many small buckets at once but few large ones. */
 const OPERATION_BYTES = 1024;
@@ -70,7 +70,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const wanted = Math.max(SMALLEST_PAGE_BYTES, slot.target.count * OPERATION_BYTES);
     slot.reserved = Math.min(PAGE_BYTES, wanted);
     reserved += slot.reserved;
-    const page = pages.read(slot.bucket.held, slot.bucket.position, slot.target.lastOp, slot.reserved, (result) => arrived(slot, result));
+    const page = pages.read(slot.bucket.held, slot.bucket.position, slot.target.lastOp, slot.reserved, (result) =>
+      arrived(slot, result),
+    );
     slot.page = page;
     slot.state = page === null ? 'reading' : 'ready';
     if (page === null) reads++;

@@ -61,7 +61,13 @@ export interface HoldingsOptions {
   readonly positions: ReadonlyMap<string, number>;
 }
 
-export function createHoldings({ feed, shared, follower, onBucketChanged, positions: requested }: HoldingsOptions): Holdings {
+export function createHoldings({
+  feed,
+  shared,
+  follower,
+  onBucketChanged,
+  positions: requested,
+}: HoldingsOptions): Holdings {
   const buckets = new Map<string, SessionBucket>();
   /** Announced once, not resolved any more, removal not announced yet. */
   const leaving = new Map<string, SessionBucket>();
@@ -113,7 +119,10 @@ export function createHoldings({ feed, shared, follower, onBucketChanged, positi
     for (const resolved of list) {
       const definition = version.buckets.get(resolved.identity);
       if (definition === undefined) {
-        throw codedError('PSYNC_S0001', 'The plan of the active sync config names a bucket definition that was not deployed with it.');
+        throw codedError(
+          'PSYNC_S0001',
+          'The plan of the active sync config names a bucket definition that was not deployed with it.',
+        );
       }
       const name = definition.prefix + resolved.key;
       names.add(name);

@@ -60,7 +60,10 @@ export function createSessionReport(options: {
     started: () => log.info(identity(), 'Sync stream started'),
     announced({ op, writeCheckpoint, setChanged, lookups, names }) {
       if (!setChanged) {
-        log.debug({ rid: request.requestId, checkpoint: op, write_checkpoint: writeCheckpoint?.toString() ?? null }, 'New checkpoint');
+        log.debug(
+          { rid: request.requestId, checkpoint: op, write_checkpoint: writeCheckpoint?.toString() ?? null },
+          'New checkpoint',
+        );
         return;
       }
       const list = names();

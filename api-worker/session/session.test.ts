@@ -19,7 +19,9 @@ const user = fc.nat(USERS.length - 1);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
-    arbitrary: fc.tuple(randomCommit, fc.integer({ min: 0, max: 3 })).map(([commit, heard]): Step => ({ kind: 'commit', commit, heard: heard > 0 })),
+    arbitrary: fc
+      .tuple(randomCommit, fc.integer({ min: 0, max: 3 }))
+      .map(([commit, heard]): Step => ({ kind: 'commit', commit, heard: heard > 0 })),
   },
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }).map((turns): Step => ({ kind: 'turns', turns })) },
   { weight: 1, arbitrary: user.map((index): Step => ({ kind: 'reconnect', user: index })) },
@@ -54,7 +56,8 @@ async function run({ steps, delays, patience, chunksPerRead, cacheBytes }: Scena
       expect(rows, `${name} at ${op}`).toEqual(feed.expected(name, op));
       // Never a number whose writes are not in the checkpoint (S-466); one that is may come a checkpoint later.
       const told = model.tracked?.writeCheckpoint ?? null;
-      if (told !== null && told !== String(LAST)) expect(BigInt(told)).toBeLessThanOrEqual(feed.reached(name, op) ?? -1n);
+      if (told !== null && told !== String(LAST))
+        expect(BigInt(told)).toBeLessThanOrEqual(feed.reached(name, op) ?? -1n);
     });
     return model;
   });
@@ -79,7 +82,11 @@ async function run({ steps, delays, patience, chunksPerRead, cacheBytes }: Scena
         sessions[next.user] = connect(next.user);
       }
     }
-    worker.announce(storage.commit({ writeCheckpoints: USERS.map((name) => ({ userId: name, clientId: `device of ${name}`, checkpoint: LAST })) }));
+    worker.announce(
+      storage.commit({
+        writeCheckpoints: USERS.map((name) => ({ userId: name, clientId: `device of ${name}`, checkpoint: LAST })),
+      }),
+    );
     for (const [index, session] of sessions.entries()) {
       const done = (): boolean => {
         if (session.violation !== null) throw session.violation as Error;

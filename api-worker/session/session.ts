@@ -46,12 +46,60 @@ type Reaction = 'go on' | 'later' | 'finish' | 'nothing' | 'impossible';
  * `finish`: release everything. `impossible`: would be a bug.
  */
 const TABLE: Readonly<Record<State, Readonly<Record<Event, Reaction>>>> = {
-  resolving: { woken: 'later', resolved: 'go on', loaded: 'impossible', page: 'later', drained: 'later', failed: 'finish', ended: 'finish' },
-  loading: { woken: 'later', resolved: 'impossible', loaded: 'go on', page: 'later', drained: 'later', failed: 'finish', ended: 'finish' },
-  sending: { woken: 'go on', resolved: 'impossible', loaded: 'impossible', page: 'go on', drained: 'go on', failed: 'finish', ended: 'finish' },
-  blocked: { woken: 'later', resolved: 'impossible', loaded: 'impossible', page: 'later', drained: 'go on', failed: 'finish', ended: 'finish' },
-  idle: { woken: 'go on', resolved: 'impossible', loaded: 'impossible', page: 'nothing', drained: 'nothing', failed: 'finish', ended: 'finish' },
-  ended: { woken: 'nothing', resolved: 'nothing', loaded: 'nothing', page: 'nothing', drained: 'nothing', failed: 'nothing', ended: 'nothing' },
+  resolving: {
+    woken: 'later',
+    resolved: 'go on',
+    loaded: 'impossible',
+    page: 'later',
+    drained: 'later',
+    failed: 'finish',
+    ended: 'finish',
+  },
+  loading: {
+    woken: 'later',
+    resolved: 'impossible',
+    loaded: 'go on',
+    page: 'later',
+    drained: 'later',
+    failed: 'finish',
+    ended: 'finish',
+  },
+  sending: {
+    woken: 'go on',
+    resolved: 'impossible',
+    loaded: 'impossible',
+    page: 'go on',
+    drained: 'go on',
+    failed: 'finish',
+    ended: 'finish',
+  },
+  blocked: {
+    woken: 'later',
+    resolved: 'impossible',
+    loaded: 'impossible',
+    page: 'later',
+    drained: 'go on',
+    failed: 'finish',
+    ended: 'finish',
+  },
+  idle: {
+    woken: 'go on',
+    resolved: 'impossible',
+    loaded: 'impossible',
+    page: 'nothing',
+    drained: 'nothing',
+    failed: 'finish',
+    ended: 'finish',
+  },
+  ended: {
+    woken: 'nothing',
+    resolved: 'nothing',
+    loaded: 'nothing',
+    page: 'nothing',
+    drained: 'nothing',
+    failed: 'nothing',
+    ended: 'nothing',
+  },
 };
 
 /** Lines are held back up to this, so that a burst is one write. */
@@ -130,9 +178,16 @@ export function startSession(
   function on(event: Event, detail?: unknown): void {
     const reaction = TABLE[state][event];
     if (reaction === 'go on') return attempt();
-    if (reaction === 'finish') return finish(event === 'failed' ? 'error' : (detail as CloseReason), event === 'failed' ? detail : undefined);
+    if (reaction === 'finish')
+      return finish(event === 'failed' ? 'error' : (detail as CloseReason), event === 'failed' ? detail : undefined);
     if (reaction === 'impossible') {
-      on('failed', codedError('PSYNC_S0001', `A sync session got the event "${event}" in the state "${state}". This is a bug: report it.`));
+      on(
+        'failed',
+        codedError(
+          'PSYNC_S0001',
+          `A sync session got the event "${event}" in the state "${state}". This is a bug: report it.`,
+        ),
+      );
     }
   }
 
@@ -255,7 +310,10 @@ export function startSession(
 
   /** A resolution has to be told to the client: the first one, or one that changed its buckets or streams. */
   function isUnannounced(): boolean {
-    return resolution !== null && (announced === null || holdings.setChanged || resolution.streamsText !== announced.streamsText);
+    return (
+      resolution !== null &&
+      (announced === null || holdings.setChanged || resolution.streamsText !== announced.streamsText)
+    );
   }
 
   function hasNews(): boolean {
@@ -269,7 +327,10 @@ export function startSession(
 
   function isFull(): boolean {
     if (announced === null || resolution === null) return true;
-    return resolution.streamsText !== announced.streamsText || (resolution.version.version !== announced.version && holdings.setChanged);
+    return (
+      resolution.streamsText !== announced.streamsText ||
+      (resolution.version.version !== announced.version && holdings.setChanged)
+    );
   }
 
   /** Totals as of the op to announce; null while they have to be read. */
@@ -280,7 +341,9 @@ export function startSession(
   }
 
   function isLoaded(): boolean {
-    return writeCheckpoint.value !== undefined && holdings.needed(isFull()).every((bucket) => totalsOf(bucket) !== null);
+    return (
+      writeCheckpoint.value !== undefined && holdings.needed(isFull()).every((bucket) => totalsOf(bucket) !== null)
+    );
   }
 
   function load(): void {
@@ -327,7 +390,13 @@ export function startSession(
     announced = { op, version: version.version, writeCheckpoint: number, streamsText };
     if (full) add(sink.encoding.checkpoint({ lastOpId: op, writeCheckpoint: number, buckets: entries, streams }));
     else add(shared.diff(sink.encoding, { lastOpId: op, writeCheckpoint: number, updated: entries, removed }));
-    report.announced({ op, writeCheckpoint: number, setChanged: full || removed.length > 0, lookups: lookups.size, names: holdings.names });
+    report.announced({
+      op,
+      writeCheckpoint: number,
+      setChanged: full || removed.length > 0,
+      lookups: lookups.size,
+      names: holdings.names,
+    });
     deliver(op, buckets);
     if (first) {
       report.started();
@@ -453,7 +522,8 @@ export function startSession(
     feed.leave(follower);
     if (reason === 'client does not read') sink.abort();
     else if (!wasStarted && error !== undefined) sink.fail(error);
-    else if (!wasStarted && reason === 'shutting down') sink.fail(codedError('PSYNC_S2003', 'The service is restarting: connect again'));
+    else if (!wasStarted && reason === 'shutting down')
+      sink.fail(codedError('PSYNC_S2003', 'The service is restarting: connect again'));
     else sink.end();
     report.ended(reason, error, sink.sentBytes);
   }
@@ -480,7 +550,10 @@ function mismatch(op: number): Error {
 function lookupId(version: ActiveVersion, identity: string): number {
   const id = version.lookups.get(identity);
   if (id === undefined) {
-    throw codedError('PSYNC_S0001', 'The plan of the active sync config names a lookup definition that was not deployed with it.');
+    throw codedError(
+      'PSYNC_S0001',
+      'The plan of the active sync config names a lookup definition that was not deployed with it.',
+    );
   }
   return id;
 }

@@ -43,7 +43,13 @@ export function createSessions(options: SessionsOptions): Sessions {
       onCount(--count);
     };
     onCount(++count);
-    session = startSession(options, request, positions, sink, createSessionReport({ request, log, figures, clock, onEnded }));
+    session = startSession(
+      options,
+      request,
+      positions,
+      sink,
+      createSessionReport({ request, log, figures, clock, onEnded }),
+    );
     if (!hasEnded) sessions.add(session);
     return session;
   };
@@ -65,7 +71,10 @@ export function createSessions(options: SessionsOptions): Sessions {
     assertRoom() {
       if (draining) throw codedError('PSYNC_S2003', 'The service is restarting: connect again');
       if (count >= maxSessions) {
-        throw codedError('PSYNC_S2304', `Maximum active concurrent connections limit has been reached (${maxSessions})`);
+        throw codedError(
+          'PSYNC_S2304',
+          `Maximum active concurrent connections limit has been reached (${maxSessions})`,
+        );
       }
     },
     start,

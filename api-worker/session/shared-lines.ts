@@ -3,12 +3,23 @@
  * remembered.
  */
 import type { BucketTotals } from '#core/bucket-storage/contract.ts';
-import type { BucketEntry, CheckpointDiffLine, EncodedLine, LineEncoding, SubscriptionReason } from '#core/protocol/lines.ts';
+import type {
+  BucketEntry,
+  CheckpointDiffLine,
+  EncodedLine,
+  LineEncoding,
+  SubscriptionReason,
+} from '#core/protocol/lines.ts';
 import type { HeldBucket } from '../feed/held-buckets.ts';
 
 export interface SharedLines {
   /** The entry of a bucket in a checkpoint; the same object for sessions that would get equal ones. */
-  entry(bucket: HeldBucket, totals: BucketTotals, priority: number, reasons: readonly SubscriptionReason[]): BucketEntry;
+  entry(
+    bucket: HeldBucket,
+    totals: BucketTotals,
+    priority: number,
+    reasons: readonly SubscriptionReason[],
+  ): BucketEntry;
   diff(encoding: LineEncoding, line: CheckpointDiffLine): EncodedLine;
   complete(encoding: LineEncoding, op: number): EncodedLine;
   tokenExpiresIn(encoding: LineEncoding, seconds: number): EncodedLine;
@@ -20,7 +31,8 @@ const SHARED_ENTRIES = 8;
 
 export function createSharedLines(): SharedLines {
   const entries = new WeakMap<HeldBucket, BucketEntry>();
-  const diffs: { readonly encoding: LineEncoding; readonly line: CheckpointDiffLine; readonly encoded: EncodedLine }[] = [];
+  const diffs: { readonly encoding: LineEncoding; readonly line: CheckpointDiffLine; readonly encoded: EncodedLine }[] =
+    [];
   const completes = new Map<LineEncoding, { op: number; encoded: EncodedLine }>();
   const expiries = new Map<LineEncoding, { seconds: number; encoded: EncodedLine }>();
 
@@ -36,7 +48,13 @@ export function createSharedLines(): SharedLines {
       ) {
         return known;
       }
-      const entry = { bucket: bucket.name, checksum: totals.checksum, count: totals.count, priority, subscriptions: reasons };
+      const entry = {
+        bucket: bucket.name,
+        checksum: totals.checksum,
+        count: totals.count,
+        priority,
+        subscriptions: reasons,
+      };
       entries.set(bucket, entry);
       return entry;
     },
@@ -83,7 +101,8 @@ export function sameReasons(a: readonly SubscriptionReason[], b: readonly Subscr
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) {
     const [left, right] = [a[index]!, b[index]!];
-    if ('sub' in left ? !('sub' in right) || left.sub !== right.sub : 'sub' in right || left.default !== right.default) return false;
+    if ('sub' in left ? !('sub' in right) || left.sub !== right.sub : 'sub' in right || left.default !== right.default)
+      return false;
   }
   return true;
 }

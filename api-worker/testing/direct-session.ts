@@ -60,7 +60,13 @@ export function startDirectWorker({ storage, clock = realClock, ...options }: Di
   });
   const pages = createChunkPages({ reader: storage.reader, concurrency: 4, cacheBytes: options.cacheBytes ?? 100_000 });
   const wheel = createTimerWheel(clock);
-  const limits = { maxBuckets: 1000, maxParameterResults: 1000, stallMs: 60_000, keepaliveMs: 20_000, ...options.limits };
+  const limits = {
+    maxBuckets: 1000,
+    maxParameterResults: 1000,
+    stallMs: 60_000,
+    keepaliveMs: 20_000,
+    ...options.limits,
+  };
   return {
     feed,
     pages,
@@ -98,7 +104,11 @@ export interface DirectSessionOptions {
   readonly stalledSince?: () => number | null;
 }
 
-export function startDirectSession(worker: DirectWorker, user: string, options: DirectSessionOptions = {}): DirectSession {
+export function startDirectSession(
+  worker: DirectWorker,
+  user: string,
+  options: DirectSessionOptions = {},
+): DirectSession {
   const model = options.model ?? createClientModel();
   const kinds: string[] = [];
   const lines: Record<string, unknown>[] = [];
@@ -187,7 +197,9 @@ export function startDirectSession(worker: DirectWorker, user: string, options: 
 export async function eventually(condition: () => boolean, what: string, turns = 3000): Promise<void> {
   for (let turn = 0; turn < turns; turn++) {
     if (condition()) return;
-    await (turn % 50 === 49 ? new Promise((resolve) => setTimeout(resolve, 1)) : new Promise((resolve) => setImmediate(resolve)));
+    await (turn % 50 === 49
+      ? new Promise((resolve) => setTimeout(resolve, 1))
+      : new Promise((resolve) => setImmediate(resolve)));
   }
   throw new Error(`did not come: ${what}`);
 }

@@ -99,7 +99,13 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
       const name = nameOf(change.definition, change.key);
       const data = change.op === 'PUT' ? (change.data ?? JSON.stringify({ id: change.id })) : null;
       const subkey = `t/${change.id}`;
-      const checksum = operationChecksum(change.op === 'REMOVE', 'items', change.id, subkey, data === null ? 0 : hashData(Buffer.from(data)));
+      const checksum = operationChecksum(
+        change.op === 'REMOVE',
+        'items',
+        change.id,
+        subkey,
+        data === null ? 0 : hashData(Buffer.from(data)),
+      );
       const list = byBucket.get(name) ?? [];
       list.push({ opId: op, op: change.op, objectType: 'items', objectId: change.id, subkey, checksum, data });
       byBucket.set(name, list);
@@ -159,7 +165,9 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
       version,
       op,
       previous: notices.at(-1)?.op ?? forgotten,
-      buckets: unlisted ? null : [...touched.values()].map(({ definition, key }) => ({ definition, key, ...totalsAt(definition, key, op) })),
+      buckets: unlisted
+        ? null
+        : [...touched.values()].map(({ definition, key }) => ({ definition, key, ...totalsAt(definition, key, op) })),
       lookups: unlisted ? null : (content.lookups ?? []).map(({ lookup, key }) => ({ lookup, key })),
       writeCheckpoints: unlisted ? null : (content.writeCheckpoints ?? []),
       sourceTimeMs: null,
@@ -178,11 +186,15 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
   const reader: BucketReader = {
     checkpoint: () => read('checkpoint', () => (version === 0 ? null : { version, op })),
     noticesAfter: (after, limit) =>
-      read('noticesAfter', () => (after < forgotten ? 'gap' : notices.filter((notice) => notice.op > after).slice(0, limit))),
+      read('noticesAfter', () =>
+        after < forgotten ? 'gap' : notices.filter((notice) => notice.op > after).slice(0, limit),
+      ),
     totals: (refs, at) => read('totals', () => refs.map(({ definition, key }) => totalsAt(definition, key, at))),
     chunks: ({ definition, key }, after, upTo, maxBytes) =>
       read('chunks', () => {
-        const fitting = bucketOf(definition, key).chunks.filter((chunk) => chunk.lastOp > after && chunk.firstOp <= upTo);
+        const fitting = bucketOf(definition, key).chunks.filter(
+          (chunk) => chunk.lastOp > after && chunk.firstOp <= upTo,
+        );
         let bytes = 0;
         const count = fitting.findIndex((chunk) => (bytes += chunk.operations.length) >= maxBytes);
         const chunks = fitting.slice(0, Math.min(count < 0 ? fitting.length : count + 1, perRead));
@@ -192,7 +204,8 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
       read('lookups', () =>
         keys.map(({ lookup, key }) => {
           const rows = new Map<string, string | null>();
-          for (const entry of lookups.get(nameOf(lookup, key)) ?? []) if (entry.op <= at) rows.set(entry.row, entry.values);
+          for (const entry of lookups.get(nameOf(lookup, key)) ?? [])
+            if (entry.op <= at) rows.set(entry.row, entry.values);
           return [...rows.values()].filter((values) => values !== null);
         }),
       ),
@@ -213,7 +226,12 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
     },
     unresolved: () => Promise.resolve([]),
     reached: (pairs, at) =>
-      read('reached', () => pairs.map(({ userId, clientId }) => reached.get(`${userId}/${clientId}`)?.findLast((item) => item.op <= at)?.checkpoint ?? null)),
+      read('reached', () =>
+        pairs.map(
+          ({ userId, clientId }) =>
+            reached.get(`${userId}/${clientId}`)?.findLast((item) => item.op <= at)?.checkpoint ?? null,
+        ),
+      ),
     expire: () => Promise.resolve(0),
   };
 

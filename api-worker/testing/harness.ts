@@ -37,7 +37,12 @@ const verifier: TokenVerifier = {
     if (token === undefined) return Promise.reject(codedError('PSYNC_S2106', 'Authentication required'));
     if (token === 'bad') return Promise.reject(codedError('PSYNC_S2101', 'The token is not valid'));
     const [userId = '', seconds = '3600'] = token.split('!');
-    return Promise.resolve({ userId, claims: { sub: userId }, claimsText: '{}', expiresAtMs: Date.now() + Number(seconds) * 1000 });
+    return Promise.resolve({
+      userId,
+      claims: { sub: userId },
+      claimsText: '{}',
+      expiresAtMs: Date.now() + Number(seconds) * 1000,
+    });
   },
   close() {},
 };
@@ -82,7 +87,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const log = Object.fromEntries(
     ['debug', 'info', 'warn', 'error'].map((level) => [
       level,
-      (fields: object, message: string) => void logged.push({ level, message, fields: fields as Record<string, unknown> }),
+      (fields: object, message: string) =>
+        void logged.push({ level, message, fields: fields as Record<string, unknown> }),
     ]),
   ) as unknown as Log;
   const coordination = {

@@ -10,7 +10,9 @@ const MINE_2 = 20;
 
 const bucket = fc.oneof(
   fc.constant({ definition: GLOBAL, key: '[]' }),
-  fc.constantFrom(...USERS.map((user) => `["${user}"]`)).chain((key) => fc.constantFrom(MINE, MINE_2).map((definition) => ({ definition, key }))),
+  fc
+    .constantFrom(...USERS.map((user) => `["${user}"]`))
+    .chain((key) => fc.constantFrom(MINE, MINE_2).map((definition) => ({ definition, key }))),
   fc.constantFrom(...ROOMS).map((key) => ({ definition: SHARED, key })),
   fc.constant({ definition: URGENT, key: '[]' }),
 );
@@ -36,17 +38,29 @@ export interface RandomCommit extends FakeCommit {
 }
 export const randomCommit: fc.Arbitrary<RandomCommit> = fc.record({
   changes: fc.array(change, { maxLength: 8 }),
-  lookups: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: membership.map((entry) => [entry]) }),
+  lookups: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: 1, arbitrary: membership.map((entry) => [entry]) },
+  ),
   writeCheckpoints: fc.oneof(
     { weight: 3, arbitrary: fc.constant([]) },
-    { weight: 1, arbitrary: fc.subarray([...USERS]).map((users) => users.map((userId) => ({ userId, clientId: `device of ${userId}`, checkpoint: 0n }))) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .subarray([...USERS])
+        .map((users) => users.map((userId) => ({ userId, clientId: `device of ${userId}`, checkpoint: 0n }))),
+    },
   ),
   unlisted: fc.oneof({ weight: 6, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   switch: fc.oneof({ weight: 8, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
-const SECOND_PLAN = { streams: PLAN.streams.map((stream) => (stream.name === 'mine' ? { ...stream, identity: 'mine v2' } : stream)) };
-const SECOND_DEFINITIONS = DEFINITIONS.map((item) => (item.identity === 'mine' ? { ...item, identity: 'mine v2', id: MINE_2, since: 2 } : item));
+const SECOND_PLAN = {
+  streams: PLAN.streams.map((stream) => (stream.name === 'mine' ? { ...stream, identity: 'mine v2' } : stream)),
+};
+const SECOND_DEFINITIONS = DEFINITIONS.map((item) =>
+  item.identity === 'mine' ? { ...item, identity: 'mine v2', id: MINE_2, since: 2 } : item,
+);
 
 export interface RandomFeed {
   /** Makes a commit at the storage; announcing it is left to the caller. */
@@ -63,7 +77,11 @@ export function createRandomFeed(storage: FakeStorage): RandomFeed {
   let numbers = 0;
   const reachedAt: { readonly userId: string; readonly checkpoint: bigint; readonly op: number }[] = [];
   const rooms = new Map<string, readonly string[]>();
-  const past: { readonly op: number; readonly version: number; readonly rooms: ReadonlyMap<string, readonly string[]> }[] = [];
+  const past: {
+    readonly op: number;
+    readonly version: number;
+    readonly rooms: ReadonlyMap<string, readonly string[]>;
+  }[] = [];
   const note = (): void => void past.push({ op: storage.op, version, rooms: new Map(rooms) });
   storage.deploy(1, DEFINITIONS, PLAN);
   storage.commit({ version: 1 });
@@ -73,14 +91,24 @@ export function createRandomFeed(storage: FakeStorage): RandomFeed {
     commit(content) {
       for (const { key, values } of content.lookups ?? []) {
         const user = (JSON.parse(key) as string[])[0]!;
-        rooms.set(user, values === null ? [] : (JSON.parse(values) as string[][]).map((tuple) => JSON.stringify(tuple)));
+        rooms.set(
+          user,
+          values === null ? [] : (JSON.parse(values) as string[][]).map((tuple) => JSON.stringify(tuple)),
+        );
       }
       if (content.switch) {
         version++;
-        storage.deploy(version, version % 2 === 1 ? DEFINITIONS : SECOND_DEFINITIONS, version % 2 === 1 ? PLAN : SECOND_PLAN);
+        storage.deploy(
+          version,
+          version % 2 === 1 ? DEFINITIONS : SECOND_DEFINITIONS,
+          version % 2 === 1 ? PLAN : SECOND_PLAN,
+        );
       }
       // Numbers go up with the ops, whatever order a shrunk history has.
-      const writeCheckpoints = (content.writeCheckpoints ?? []).map((item) => ({ ...item, checkpoint: BigInt(++numbers) }));
+      const writeCheckpoints = (content.writeCheckpoints ?? []).map((item) => ({
+        ...item,
+        checkpoint: BigInt(++numbers),
+      }));
       const notice = storage.commit({ ...content, version, writeCheckpoints });
       for (const { userId, checkpoint } of writeCheckpoints) reachedAt.push({ userId, checkpoint, op: notice.op });
       note();

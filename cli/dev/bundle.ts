@@ -33,7 +33,8 @@ export async function bundleDemo(project: string): Promise<ReadonlyMap<string, S
   }).finally(stop);
   const files = new Map<string, StaticFile>();
   files.set('app.js', { type: TYPES['.js']!, body: Buffer.from(result.outputFiles[0]!.contents) });
-  for (const name of ['index.html', 'style.css']) files.set(name, { type: TYPES[extname(name)]!, body: await readFile(join(page, name)) });
+  for (const name of ['index.html', 'style.css'])
+    files.set(name, { type: TYPES[extname(name)]!, body: await readFile(join(page, name)) });
   const require = createRequire(import.meta.url);
   await addFolder(files, 'worker', join(dirname(require.resolve('@powersync/web')), '..', 'dist', 'worker'));
   return files;

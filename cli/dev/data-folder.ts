@@ -60,7 +60,10 @@ export async function holdFolder(folder: string, holder: string): Promise<{ rele
     }
     const [pid = '', other = ''] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
     if (await isMillrace(Number(pid))) {
-      throw codedError('PSYNC_S0121', `millrace dev already runs in this checkout (${other}, process ${pid}). Stop it first.`);
+      throw codedError(
+        'PSYNC_S0121',
+        `millrace dev already runs in this checkout (${other}, process ${pid}). Stop it first.`,
+      );
     }
     // Left by a process that was killed.
     await rm(file, { force: true });

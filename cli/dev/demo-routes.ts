@@ -22,7 +22,9 @@ export function demoRoutes(options: DemoOptions): (server: FastifyInstance) => v
   return (server) => {
     server.get('/', (_request, reply) => reply.redirect('/demo'));
     server.get('/demo', (_request, reply) => sendFile(reply, files.get('index.html')));
-    server.get('/demo/status', (_request, reply) => reply.header('cache-control', 'no-store').send({ ...options.progress(), psql: options.psql }));
+    server.get('/demo/status', (_request, reply) =>
+      reply.header('cache-control', 'no-store').send({ ...options.progress(), psql: options.psql }),
+    );
     server.get<{ Querystring: { user?: string } }>('/demo/token', async (request, reply) => {
       const user = request.query.user ?? '';
       if (!USER.test(user)) return reply.code(400).send({ error: 'Give a user name: /demo/token?user=alice' });
@@ -47,7 +49,9 @@ export function demoRoutes(options: DemoOptions): (server: FastifyInstance) => v
         throw error;
       }
     });
-    server.get<{ Params: { '*': string } }>('/demo/*', (request, reply) => sendFile(reply, files.get(request.params['*'])));
+    server.get<{ Params: { '*': string } }>('/demo/*', (request, reply) =>
+      sendFile(reply, files.get(request.params['*'])),
+    );
   };
 }
 

@@ -43,7 +43,11 @@ export async function dev(options: { readonly port: number }): Promise<void> {
   setTimeout(() => process.exit(), 1000).unref();
 }
 
-async function runDev(context: { readonly port: number; readonly project: string; readonly postgres: EmbeddedPostgres }): Promise<number> {
+async function runDev(context: {
+  readonly port: number;
+  readonly project: string;
+  readonly postgres: EmbeddedPostgres;
+}): Promise<number> {
   const { port, project, postgres } = context;
   // Only of this process: tokens of former starts are worth nothing.
   const secret = randomBytes(32);
@@ -58,7 +62,14 @@ async function runDev(context: { readonly port: number; readonly project: string
     config,
     role: 'unified',
     log,
-    extraRoutes: demoRoutes({ files, pool, secret, audience: AUDIENCE, psql, progress: () => progressOf(composed.reports()) }),
+    extraRoutes: demoRoutes({
+      files,
+      pool,
+      secret,
+      audience: AUDIENCE,
+      psql,
+      progress: () => progressOf(composed.reports()),
+    }),
   });
   const stopped = new AbortController();
   stopWithParent(stopped.signal);
@@ -124,7 +135,12 @@ function syncConfigPart(project: string, composed: Composed): Part {
 }
 
 /** The same configuration that an operator would write; nothing of the demo is special to the service. */
-function devConfig(options: { readonly port: number; readonly source: string; readonly storage: string; readonly secret: Buffer }): ServiceConfig {
+function devConfig(options: {
+  readonly port: number;
+  readonly source: string;
+  readonly storage: string;
+  readonly secret: Buffer;
+}): ServiceConfig {
   const text = `
 replication:
   connections: [{type: postgresql, uri: "${options.source}", sslmode: disable}]
@@ -150,7 +166,12 @@ function assertFree(port: number): Promise<void> {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
       const reason = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be used (${error.message})`;
-      reject(codedError('PSYNC_S0120', `Port ${port} ${reason}. Stop the program that has it, or choose another: npm start -- -p ${port < 65_535 ? port + 1 : port - 1}`));
+      reject(
+        codedError(
+          'PSYNC_S0120',
+          `Port ${port} ${reason}. Stop the program that has it, or choose another: npm start -- -p ${port < 65_535 ? port + 1 : port - 1}`,
+        ),
+      );
     });
     server.listen(port, () => server.close(() => resolve()));
   });

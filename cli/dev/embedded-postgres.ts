@@ -49,7 +49,7 @@ export async function openEmbeddedPostgres(project: string): Promise<EmbeddedPos
   const folder = await openDataFolder(project, programs.user);
   const data = join(folder, 'postgres');
   const password = await passwordOf(folder, programs);
-  const port = await freePort();
+  const port = await portOf(folder);
   let child: ChildProcess | null = null;
   let janitor: ChildProcess | null = null;
   return {
@@ -108,7 +108,15 @@ async function createData({ folder: programs, user }: PostgresPrograms, folder: 
   await rm(half, { recursive: true, force: true });
   await rm(data, { recursive: true, force: true });
   const secret = join(folder, 'password');
-  const words = ['-D', half, '--username=postgres', `--pwfile=${secret}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'];
+  const words = [
+    '-D',
+    half,
+    '--username=postgres',
+    `--pwfile=${secret}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+  ];
   await run(join(programs, 'initdb'), words, { cwd: folder, env: { ...process.env, LC_ALL: 'C' }, ...user });
   await rename(half, data);
 }
@@ -132,7 +140,11 @@ async function stopLeftOver(data: string): Promise<void> {
 }
 
 function startJanitor(server: ChildProcess): ChildProcess {
-  const janitor = spawn('/bin/sh', ['-c', JANITOR, 'millrace-janitor', String(server.pid)], { cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  const janitor = spawn('/bin/sh', ['-c', JANITOR, 'millrace-janitor', String(server.pid)], {
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
   janitor.unref();
   janitor.stdin.on('error', () => undefined);
   return janitor;
@@ -178,11 +190,20 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
-function freePort(): Promise<number> {
+/** The port of the last start where it is free: a psql command in somebody's history goes on working. */
+async function portOf(folder: string): Promise<number> {
+  const file = join(folder, 'port');
+  const last = Number(await readFile(file, 'utf8').catch(() => '0'));
+  const port = await freePort(last).catch(() => freePort(0));
+  await writeFile(file, String(port), { mode: 0o600 });
+  return port;
+}
+
+function freePort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(wanted, '127.0.0.1', () => {
       const { port } = server.address() as { port: number };
       server.close(() => resolve(port));
     });

@@ -19,7 +19,9 @@ export type PostgresPrograms = {
 export type Exclusively = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** Undefined where npm has no server for this platform. */
-export async function embeddedPrograms(exclusively: Exclusively = (_name, work) => work()): Promise<PostgresPrograms | undefined> {
+export async function embeddedPrograms(
+  exclusively: Exclusively = (_name, work) => work(),
+): Promise<PostgresPrograms | undefined> {
   const embedded = await embeddedFolder();
   if (embedded === undefined) return undefined;
   const user = await unprivilegedUser();

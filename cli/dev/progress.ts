@@ -22,7 +22,11 @@ export function progressOf(reports: readonly SourceReport[]): Progress {
 }
 
 /** Tells every change of the message until it is ready (true) or the signal aborts (false). */
-export async function followProgress(progress: () => Progress, tell: (message: string) => void, signal: AbortSignal): Promise<boolean> {
+export async function followProgress(
+  progress: () => Progress,
+  tell: (message: string) => void,
+  signal: AbortSignal,
+): Promise<boolean> {
   let told = '';
   while (!signal.aborted) {
     const { ready, message } = progress();

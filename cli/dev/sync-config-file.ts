@@ -39,7 +39,8 @@ export function syncConfigFile({ path, name, deploy, say }: SyncConfigFileOption
       const { version, warnings } = await deploy(text);
       for (const warning of warnings) say(`${name}: ${formatDiagnostic(warning)}`);
       if (deployed > 0) {
-        const what = version.version === deployed ? 'nothing changed for the data' : `version ${version.version} is deployed`;
+        const what =
+          version.version === deployed ? 'nothing changed for the data' : `version ${version.version} is deployed`;
         say(`${name}: ${what}${version.state === 'processing' ? '; it takes over when its data are ready' : ''}`);
       }
       deployed = version.version;

@@ -15,7 +15,13 @@ export function subtractChecksums(a: number, b: number): number {
  * Hash of an operation: kind, table, id, subkey and data (S-412). `dataHash` is `hashData` of the row's JSON, computed once per row
  * however many buckets it goes to; 0 for a REMOVE.
  */
-export function operationChecksum(remove: boolean, objectType: string, objectId: string, subkey: string, dataHash: number): number {
+export function operationChecksum(
+  remove: boolean,
+  objectType: string,
+  objectId: string,
+  subkey: string,
+  dataHash: number,
+): number {
   let hash = crc32(objectType, remove ? 0x9e3779b9 : dataHash);
   hash = crc32(objectId, hash);
   return crc32(subkey, hash);

@@ -103,4 +103,3 @@ export function countOperations(bytes: Buffer, counts: OperationCounts): void {
     element = document + bytes.readInt32LE(document);
   }
 }
-

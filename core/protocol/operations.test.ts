@@ -1,7 +1,15 @@
 import { deserialize, serialize } from 'bson';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { appendRekeyed, cutOperations, decodeOperations, encodedSizeBound, encodeOperations, writeOperation, type Operation } from './operations.ts';
+import {
+  appendRekeyed,
+  cutOperations,
+  decodeOperations,
+  encodedSizeBound,
+  encodeOperations,
+  writeOperation,
+  type Operation,
+} from './operations.ts';
 
 const operation: fc.Arbitrary<Omit<Operation, 'opId'>> = fc.oneof(
   fc.record({
@@ -48,9 +56,9 @@ describe('operations in wire form', () => {
     fc.assert(
       fc.property(operations, (list) => {
         const read = asBson(encodeOperations(list)) as Record<string, unknown>[];
-        expect(read.map((item) => [item['op_id'], item['op'], item['object_id'] ?? null, item['checksum'], item['data']])).toEqual(
-          list.map((item) => [String(item.opId), item.op, item.objectId, item.checksum, item.data]),
-        );
+        expect(
+          read.map((item) => [item['op_id'], item['op'], item['object_id'] ?? null, item['checksum'], item['data']]),
+        ).toEqual(list.map((item) => [String(item.opId), item.op, item.objectId, item.checksum, item.data]));
       }),
     );
   });
@@ -87,7 +95,18 @@ describe('operations in wire form', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), fc.uint8Array(), fc.nat(), (id, type, data, index) => {
         const target = Buffer.alloc(encodedSizeBound(id.length + type.length + 3, data.length));
-        const end = writeOperation(target, 0, index, Number.MAX_SAFE_INTEGER, 'REMOVE', type, id, '1/2', 0xffffffff, Buffer.from(data));
+        const end = writeOperation(
+          target,
+          0,
+          index,
+          Number.MAX_SAFE_INTEGER,
+          'REMOVE',
+          type,
+          id,
+          '1/2',
+          0xffffffff,
+          Buffer.from(data),
+        );
         expect(end).toBeLessThanOrEqual(target.length);
       }),
     );
@@ -95,13 +114,19 @@ describe('operations in wire form', () => {
 
   test('random bytes are refused with a code, never read past their end', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), operations.map((list) => encodeOperations(list).subarray(0, -1))), (bytes) => {
-        try {
-          decodeOperations(Buffer.from(bytes));
-        } catch (error) {
-          expect(String((error as Error).message)).toMatch(/malformed/);
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          operations.map((list) => encodeOperations(list).subarray(0, -1)),
+        ),
+        (bytes) => {
+          try {
+            decodeOperations(Buffer.from(bytes));
+          } catch (error) {
+            expect(String((error as Error).message)).toMatch(/malformed/);
+          }
+        },
+      ),
     );
     expect(() => decodeOperations(Buffer.from(serialize({ a: 1 })))).toThrow(/malformed/);
   });

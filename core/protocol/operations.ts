@@ -189,7 +189,12 @@ export function* operationSpans(bytes: Buffer): Generator<OperationSpan> {
 }
 
 /** Re-keys elements so that several chunks form one array: copies the documents of `bytes` to `target` with keys from `firstIndex` on. */
-export function appendRekeyed(target: Buffer, at: number, firstIndex: number, bytes: Buffer): { end: number; count: number } {
+export function appendRekeyed(
+  target: Buffer,
+  at: number,
+  firstIndex: number,
+  bytes: Buffer,
+): { end: number; count: number } {
   let source = 0;
   let end = at;
   let index = firstIndex;
@@ -207,7 +212,11 @@ export function appendRekeyed(target: Buffer, at: number, firstIndex: number, by
 }
 
 /** Keeps only operations with after < op id <= upTo, re-keyed from 0. For the rare chunk that a position cuts. */
-export function cutOperations(bytes: Buffer, after: number, upTo: number): { bytes: Buffer; count: number; lastOp: number } {
+export function cutOperations(
+  bytes: Buffer,
+  after: number,
+  upTo: number,
+): { bytes: Buffer; count: number; lastOp: number } {
   const parts: Buffer[] = [];
   let lastOp = after;
   for (const span of operationSpans(bytes)) {
@@ -263,5 +272,8 @@ function decodeDocument(bytes: Buffer, span: OperationSpan): Operation {
 }
 
 function malformed(): Error {
-  return codedError('PSYNC_S0001', 'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.');
+  return codedError(
+    'PSYNC_S0001',
+    'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.',
+  );
 }

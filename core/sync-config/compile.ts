@@ -25,7 +25,13 @@ export const compileSyncConfig: CompileSyncConfig = (text, options): CompileResu
     if (structure !== null) plan = compileStructure(structure, options, diagnostics);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    diagnostics.report('error', 'PSYNC_R2299', `The sync config cannot be compiled: ${reason}. Please report this.`, 0, 1);
+    diagnostics.report(
+      'error',
+      'PSYNC_R2299',
+      `The sync config cannot be compiled: ${reason}. Please report this.`,
+      0,
+      1,
+    );
   }
   return { plan: diagnostics.errorCount() > 0 ? null : plan, diagnostics: diagnostics.all() };
 };
@@ -60,7 +66,8 @@ function parseAll(queries: readonly QueryText[], context: QueryContext): Select[
   return queries.flatMap((query) => {
     const parsed = attempt(context, () => parseQuery(query.sql, query.locate), null);
     if (parsed === null) return [];
-    for (const { code, message, start, end } of parsed.warnings) context.report('warning', code, message, { start, end });
+    for (const { code, message, start, end } of parsed.warnings)
+      context.report('warning', code, message, { start, end });
     return [parsed.select];
   });
 }
@@ -70,7 +77,8 @@ function readCtes(configs: readonly CteConfig[], context: QueryContext): Map<str
   const ctes = new Map<string, Cte>();
   for (const { name, query } of configs) {
     const folded = asciiLower(name.text);
-    if (ctes.has(folded)) context.report('error', 'PSYNC_R1211', `"${name.text}" is defined twice; rename one of them.`, name);
+    if (ctes.has(folded))
+      context.report('error', 'PSYNC_R1211', `"${name.text}" is defined twice; rename one of them.`, name);
     const [select] = parseAll([query], context);
     ctes.set(folded, { name: folded, select: select ?? null });
   }

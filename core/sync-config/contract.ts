@@ -141,7 +141,11 @@ export type ReadLookups = (keys: readonly UsedLookup[]) => Promise<readonly (rea
  * contribute most (S-386). `hasLookups` false: the result never changes during a session.
  */
 export interface SessionResolver {
-  resolve(request: SessionRequest, read: ReadLookups, limits: { maxBuckets: number; maxParameterResults: number }): Promise<ResolvedSession>;
+  resolve(
+    request: SessionRequest,
+    read: ReadLookups,
+    limits: { maxBuckets: number; maxParameterResults: number },
+  ): Promise<ResolvedSession>;
 }
 export type CreateSessionResolver = (plan: SyncPlan) => SessionResolver;
 

@@ -5,7 +5,10 @@ const INNER_KINDS = new Set(['unary', 'binary', 'isNull', 'between', 'inList', '
 const LITERAL_KINDS = new Set(['null', 'integer', 'real', 'text']);
 
 type Tagged = { readonly kind: string };
-type Inner = Extract<ExprOf<never>, { kind: 'unary' | 'binary' | 'isNull' | 'between' | 'inList' | 'inArray' | 'case' | 'cast' | 'call' }>;
+type Inner = Extract<
+  ExprOf<never>,
+  { kind: 'unary' | 'binary' | 'isNull' | 'between' | 'inList' | 'inArray' | 'case' | 'cast' | 'call' }
+>;
 
 /** Calls `visit` for the expression and everything in it. */
 export function visitExpr<Leaf extends Tagged>(expr: ExprOf<Leaf>, visit: (node: ExprOf<Leaf>) => void): void {
@@ -49,7 +52,10 @@ export function childrenOf<Leaf extends Tagged>(expr: ExprOf<Leaf>): ExprOf<Leaf
 }
 
 /** The same expression with every leaf replaced. */
-export function mapLeaves<From extends Tagged, To extends Tagged>(expr: ExprOf<From>, replace: (leaf: From) => ExprOf<To>): ExprOf<To> {
+export function mapLeaves<From extends Tagged, To extends Tagged>(
+  expr: ExprOf<From>,
+  replace: (leaf: From) => ExprOf<To>,
+): ExprOf<To> {
   const map = (node: ExprOf<never>): ExprOf<To> => mapLeaves<From, To>(node as ExprOf<From>, replace);
   if (LITERAL_KINDS.has(expr.kind)) return expr as ExprOf<To>;
   if (!INNER_KINDS.has(expr.kind)) return replace(expr as From);

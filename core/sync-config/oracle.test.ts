@@ -30,7 +30,8 @@ interface Sql {
 }
 const same = (text: string): Sql => ({ ours: text, theirs: () => text });
 const sql = (strings: TemplateStringsArray, ...parts: (Sql | string)[]): Sql => {
-  const build = (of: (part: Sql | string) => string): string => strings.reduce((text, string, at) => text + of(parts[at - 1] ?? '') + string);
+  const build = (of: (part: Sql | string) => string): string =>
+    strings.reduce((text, string, at) => text + of(parts[at - 1] ?? '') + string);
   return {
     ours: build((part) => (typeof part === 'string' ? part : part.ours)),
     theirs: (person) => build((part) => (typeof part === 'string' ? part : part.theirs(person))),
@@ -57,7 +58,9 @@ const scalar = fc.oneof(
   fc.constantFrom('a', 'b').map((key) => parameter('connection', key)),
   fc.constant({ ours: `auth.parameters() ->> '$.a'`, theirs: parameter('auth', 'a').theirs }),
 );
-const array = fc.constantFrom<'auth' | 'connection' | 'subscription'>('auth', 'connection', 'subscription').map((scope) => parameter(scope, 'ids'));
+const array = fc
+  .constantFrom<'auth' | 'connection' | 'subscription'>('auth', 'connection', 'subscription')
+  .map((scope) => parameter(scope, 'ids'));
 
 let aliases = 0;
 const freshAlias = (): string => `t${++aliases}`;
@@ -77,13 +80,19 @@ const constant = fc.constantFrom("'x'", "'y'", '1', '2', 'NULL', "'open'").map(s
 function rowFilter(name: string, alias: string, legacy = false): fc.Arbitrary<Sql> {
   const value = columnOf(name, alias);
   return fc.oneof(
-    fc.tuple(value, fc.constantFrom('=', '!=', '<', '>='), constant).map(([left, op, right]) => sql`${left} ${op} ${right}`),
+    fc
+      .tuple(value, fc.constantFrom('=', '!=', '<', '>='), constant)
+      .map(([left, op, right]) => sql`${left} ${op} ${right}`),
     value.map((item) => sql`${item} IS NOT NULL`),
     value.map((item) => sql`NOT ${item} = 'x'`),
     fc.tuple(value, value).map(([a, b]) => sql`${a} = ${b}`),
     value.map((item) => sql`${item} NOT IN ('x', 2)`),
     value.map((item) => ({ ours: `${item.ours} IN '["x",1]'`, theirs: () => `${item.ours} IN ('x', 1)` })),
-    value.map((item) => (legacy ? sql`iif(${item} = 'x', 1, ${item} <= 1)` : sql`CASE WHEN ${item} = 'x' THEN 1 WHEN ${item} > 1 THEN 0 ELSE 1 END`)),
+    value.map((item) =>
+      legacy
+        ? sql`iif(${item} = 'x', 1, ${item} <= 1)`
+        : sql`CASE WHEN ${item} = 'x' THEN 1 WHEN ${item} > 1 THEN 0 ELSE 1 END`,
+    ),
     fc.tuple(value, value).map(([a, b]) => sql`NOT (${a} = 1 OR ${b} = 'y')`),
     value,
   );
@@ -93,7 +102,10 @@ const gate = fc.oneof(
   fc.tuple(scalar, constant).map(([left, right]) => sql`NOT ${left} = ${right}`),
   scalar.map((item) => sql`${item} IS NULL`),
   fc.tuple(scalar, scalar).map(([left, right]) => sql`${left} = ${right}`),
-  array.map((item) => ({ ours: `'x' IN ${item.ours}`, theirs: (person: Person) => `'x' IN (SELECT value FROM json_each(${item.theirs(person)}))` })),
+  array.map((item) => ({
+    ours: `'x' IN ${item.ours}`,
+    theirs: (person: Person) => `'x' IN (SELECT value FROM json_each(${item.theirs(person)}))`,
+  })),
 );
 /** Left IN an array that is JSON text. */
 const inArray = (left: Sql, json: Sql): Sql => ({
@@ -113,14 +125,24 @@ function condition(name: string, alias: string, depth: number): fc.Arbitrary<Sql
       theirs: (person: Person) =>
         `EXISTS (SELECT 1 FROM json_each(${alias}.tags) x JOIN json_each(${right.theirs(person)}) y ON x.value = y.value)`,
     })),
-    fc.tuple(rowExpression(name, alias), array).map(([left, right]) => sql`${left} IN (SELECT value FROM json_each(${right}))`),
+    fc
+      .tuple(rowExpression(name, alias), array)
+      .map(([left, right]) => sql`${left} IN (SELECT value FROM json_each(${right}))`),
     // negations that cancel out, and such that turn AND into OR
     fc.tuple(columnOf(name, alias), scalar).map(([left, right]) => sql`NOT (NOT ${left} = ${right})`),
-    fc.tuple(columnOf(name, alias), scalar, fc.constantFrom('AND', 'OR'), rowFilter(name, alias)).map(([left, right, op, filter]) => sql`NOT (NOT ${left} = ${right} ${op} ${filter})`),
+    fc
+      .tuple(columnOf(name, alias), scalar, fc.constantFrom('AND', 'OR'), rowFilter(name, alias))
+      .map(([left, right, op, filter]) => sql`NOT (NOT ${left} = ${right} ${op} ${filter})`),
     // one value compared with several things
-    fc.tuple(columnOf(name, alias), scalar, array).map(([left, right, list]) => sql`(${left} = ${right} AND ${inArray(left, list)})`),
-    fc.tuple(columnOf(name, alias), scalar, scalar).map(([left, right, other]) => sql`(${left} = ${right} AND ${other} = ${left})`),
-    fc.tuple(columnOf(name, alias), columnOf(name, alias), scalar).map(([left, other, right]) => sql`(${left} = ${right} AND ${other} = ${right})`),
+    fc
+      .tuple(columnOf(name, alias), scalar, array)
+      .map(([left, right, list]) => sql`(${left} = ${right} AND ${inArray(left, list)})`),
+    fc
+      .tuple(columnOf(name, alias), scalar, scalar)
+      .map(([left, right, other]) => sql`(${left} = ${right} AND ${other} = ${left})`),
+    fc
+      .tuple(columnOf(name, alias), columnOf(name, alias), scalar)
+      .map(([left, other, right]) => sql`(${left} = ${right} AND ${other} = ${right})`),
   );
   const leaves = [
     { weight: 3, arbitrary: match },
@@ -135,7 +157,10 @@ function condition(name: string, alias: string, depth: number): fc.Arbitrary<Sql
     { weight: 3, arbitrary: fc.tuple(leaf, leaf).map(([a, b]) => sql`${a} AND ${b}`) },
     { weight: 2, arbitrary: fc.tuple(leaf, leaf).map(([a, b]) => group(sql`${a} OR ${b}`)) },
     { weight: 1, arbitrary: fc.tuple(leaf, leaf, leaf).map(([a, b, c]) => sql`${a} AND (${b} OR ${c})`) },
-    { weight: 1, arbitrary: fc.tuple(leaf, leaf, leaf, leaf).map(([a, b, c, d]) => group(sql`(${a} OR ${b}) AND (${c} OR ${d})`)) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(leaf, leaf, leaf, leaf).map(([a, b, c, d]) => group(sql`(${a} OR ${b}) AND (${c} OR ${d})`)),
+    },
   );
 }
 
@@ -144,10 +169,12 @@ let ctes: readonly Sql[] = [];
 const cteQuery = (at: number, who: Person): string => ctes[at]?.theirs(who) ?? 'SELECT NULL AS v WHERE 0';
 
 function withCte(left: fc.Arbitrary<Sql>): fc.Arbitrary<Sql> {
-  return fc.tuple(left, fc.constantFrom(0, 1), fc.constantFrom('name', 'equals', 'star', 'column')).map(([item, at, how]) => ({
-    ours: `${item.ours} ${{ name: `IN c${at}`, equals: `= c${at}`, star: `IN (SELECT * FROM c${at})`, column: `IN (SELECT q.v FROM c${at} AS q)` }[how]}`,
-    theirs: (who: Person) => `${item.theirs(who)} IN (${cteQuery(at, who)})`,
-  }));
+  return fc
+    .tuple(left, fc.constantFrom(0, 1), fc.constantFrom('name', 'equals', 'star', 'column'))
+    .map(([item, at, how]) => ({
+      ours: `${item.ours} ${{ name: `IN c${at}`, equals: `= c${at}`, star: `IN (SELECT * FROM c${at})`, column: `IN (SELECT q.v FROM c${at} AS q)` }[how]}`,
+      theirs: (who: Person) => `${item.theirs(who)} IN (${cteQuery(at, who)})`,
+    }));
 }
 
 function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql> {
@@ -157,20 +184,42 @@ function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql>
     const where = fc.option(condition(other, inner, depth), { freq: 6 });
     const selected = fc.oneof({ weight: 8, arbitrary: columnOf(other, inner) }, { weight: 1, arbitrary: scalar });
     return fc.oneof(
-      { weight: 4, arbitrary: fc.tuple(left, selected, where).map(([a, b, c]) => (c === null ? sql`${a} IN (SELECT ${b} FROM ${other} ${inner})` : sql`${a} IN (SELECT ${b} FROM ${other} ${inner} WHERE ${c})`)) },
+      {
+        weight: 4,
+        arbitrary: fc
+          .tuple(left, selected, where)
+          .map(([a, b, c]) =>
+            c === null
+              ? sql`${a} IN (SELECT ${b} FROM ${other} ${inner})`
+              : sql`${a} IN (SELECT ${b} FROM ${other} ${inner} WHERE ${c})`,
+          ),
+      },
       {
         weight: 1,
         arbitrary: fc.tuple(selected, where).map(([b, c]) => {
-          const query = c === null ? sql`SELECT ${b} AS v FROM ${other} ${inner}` : sql`SELECT ${b} AS v FROM ${other} ${inner} WHERE ${c}`;
+          const query =
+            c === null
+              ? sql`SELECT ${b} AS v FROM ${other} ${inner}`
+              : sql`SELECT ${b} AS v FROM ${other} ${inner} WHERE ${c}`;
           return {
             ours: `${alias}.tags && (${query.ours})`,
-            theirs: (person: Person) => `EXISTS (SELECT 1 FROM json_each(${alias}.tags) x JOIN (${query.theirs(person)}) y ON x.value = y.v)`,
+            theirs: (person: Person) =>
+              `EXISTS (SELECT 1 FROM json_each(${alias}.tags) x JOIN (${query.theirs(person)}) y ON x.value = y.v)`,
           };
         }),
       },
       { weight: 2, arbitrary: withCte(left) },
       // elements of a column of the table before it (S-109)
-      { weight: 1, arbitrary: fc.tuple(left, where).map(([a, c]) => (c === null ? sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e)` : sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e WHERE ${c})`)) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(left, where)
+          .map(([a, c]) =>
+            c === null
+              ? sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e)`
+              : sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e WHERE ${c})`,
+          ),
+      },
       // two tables in the subquery
       {
         weight: 1,
@@ -178,7 +227,10 @@ function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql>
           const second = freshAlias();
           return fc
             .tuple(left, selected, columnOf(other, inner), columnOf(third, second), condition(third, second, 0))
-            .map(([a, b, x, y, c]) => sql`${a} IN (SELECT ${b} FROM ${other} ${inner} JOIN ${third} AS ${second} ON ${x} = ${y} AND ${c})`);
+            .map(
+              ([a, b, x, y, c]) =>
+                sql`${a} IN (SELECT ${b} FROM ${other} ${inner} JOIN ${third} AS ${second} ON ${x} = ${y} AND ${c})`,
+            );
         }),
       },
     );
@@ -188,16 +240,21 @@ function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql>
 const cte: fc.Arbitrary<Sql> = fc.constantFrom(...Object.keys(TABLES)).chain((name) => {
   const alias = freshAlias();
   // a CTE reads no CTE
-  return fc.tuple(columnOf(name, alias), condition(name, alias, 0)).map(([selected, where]) => sql`SELECT ${selected} AS v FROM ${name} ${alias} WHERE ${where}`);
+  return fc
+    .tuple(columnOf(name, alias), condition(name, alias, 0))
+    .map(([selected, where]) => sql`SELECT ${selected} AS v FROM ${name} ${alias} WHERE ${where}`);
 });
 
 const query: fc.Arbitrary<Sql> = fc.oneof(
   {
     weight: 1,
-    arbitrary: fc.tuple(columnOf('items', 'items'), fc.constantFrom(0, 1), condition('items', 'items', 1)).map(([x, at, where]) => ({
-      ours: `SELECT items.* FROM items INNER JOIN c${at} ON c${at}.v = ${x.ours} WHERE ${where.ours}`,
-      theirs: (who: Person) => `SELECT items.* FROM items INNER JOIN (${cteQuery(at, who)}) c ON c.v = ${x.theirs(who)} WHERE ${where.theirs(who)}`,
-    })),
+    arbitrary: fc
+      .tuple(columnOf('items', 'items'), fc.constantFrom(0, 1), condition('items', 'items', 1))
+      .map(([x, at, where]) => ({
+        ours: `SELECT items.* FROM items INNER JOIN c${at} ON c${at}.v = ${x.ours} WHERE ${where.ours}`,
+        theirs: (who: Person) =>
+          `SELECT items.* FROM items INNER JOIN (${cteQuery(at, who)}) c ON c.v = ${x.theirs(who)} WHERE ${where.theirs(who)}`,
+      })),
   },
   { weight: 4, arbitrary: condition('items', 'items', 2).map((where) => sql`SELECT * FROM items WHERE ${where}`) },
   {
@@ -205,13 +262,23 @@ const query: fc.Arbitrary<Sql> = fc.oneof(
     arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
       const alias = freshAlias();
       return fc
-        .tuple(columnOf('items', 'items'), columnOf(other, alias), condition(other, alias, 1), condition('items', 'items', 0))
-        .map(([x, y, on, where]) => sql`SELECT items.* FROM items JOIN ${other} ${alias} ON ${x} = ${y} AND ${on} WHERE ${where}`);
+        .tuple(
+          columnOf('items', 'items'),
+          columnOf(other, alias),
+          condition(other, alias, 1),
+          condition('items', 'items', 0),
+        )
+        .map(
+          ([x, y, on, where]) =>
+            sql`SELECT items.* FROM items JOIN ${other} ${alias} ON ${x} = ${y} AND ${on} WHERE ${where}`,
+        );
     }),
   },
   {
     weight: 1,
-    arbitrary: fc.tuple(columnOf('items', 'i'), array).map(([x, json]) => sql`SELECT i.* FROM items i JOIN json_each(${json}) AS mine ON ${x} = mine.value`),
+    arbitrary: fc
+      .tuple(columnOf('items', 'i'), array)
+      .map(([x, json]) => sql`SELECT i.* FROM items i JOIN json_each(${json}) AS mine ON ${x} = mine.value`),
   },
   {
     weight: 1,
@@ -219,14 +286,35 @@ const query: fc.Arbitrary<Sql> = fc.oneof(
       const alias = freshAlias();
       return fc
         .tuple(columnOf(other, alias), condition(other, alias, 1))
-        .map(([y, where]) => sql`SELECT i.* FROM items i INNER JOIN json_each(i.tags) AS p INNER JOIN ${other} ${alias} ON p.value = ${y} WHERE ${where}`);
+        .map(
+          ([y, where]) =>
+            sql`SELECT i.* FROM items i INNER JOIN json_each(i.tags) AS p INNER JOIN ${other} ${alias} ON p.value = ${y} WHERE ${where}`,
+        );
     }),
   },
 );
 
-const cell: fc.Arbitrary<SqliteValue> = fc.constantFrom('x', 'y', 'u', 'open', 1n, 2n, 1, 1.5, null, 'xy', 2 ** 60, 2n ** 60n);
+const cell: fc.Arbitrary<SqliteValue> = fc.constantFrom(
+  'x',
+  'y',
+  'u',
+  'open',
+  1n,
+  2n,
+  1,
+  1.5,
+  null,
+  'xy',
+  2 ** 60,
+  2n ** 60n,
+);
 const tags: fc.Arbitrary<SqliteValue> = fc.oneof(
-  { weight: 6, arbitrary: fc.array(fc.constantFrom<unknown>('x', 'y', 'u', 1, 1.5, null), { maxLength: 3 }).map((item) => JSON.stringify(item)) },
+  {
+    weight: 6,
+    arbitrary: fc
+      .array(fc.constantFrom<unknown>('x', 'y', 'u', 1, 1.5, null), { maxLength: 3 })
+      .map((item) => JSON.stringify(item)),
+  },
   { weight: 1, arbitrary: fc.constant(null) },
 );
 const rowsOf = (name: string): fc.Arbitrary<(readonly SqliteValue[])[]> =>
@@ -234,10 +322,17 @@ const rowsOf = (name: string): fc.Arbitrary<(readonly SqliteValue[])[]> =>
     // ids are unique texts and numbers; some equal values of other columns
     rows.map((row, at) => [name === 'items' ? `i${at}` : (['x', 'y', 'u', 1n, 2n, 1.5][at] ?? null), ...row]),
   );
-const data: fc.Arbitrary<Data> = fc.record({ items: rowsOf('items'), lists: rowsOf('lists'), members: rowsOf('members') });
+const data: fc.Arbitrary<Data> = fc.record({
+  items: rowsOf('items'),
+  lists: rowsOf('lists'),
+  members: rowsOf('members'),
+});
 
 const json = fc.constantFrom<unknown>('x', 'y', 'u', 'open', 1, 2, 1.5, null, undefined, true);
-const ids = fc.oneof({ weight: 5, arbitrary: fc.array(fc.constantFrom<unknown>('x', 'y', 'u', 1, 1.5, null), { maxLength: 3 }) }, { weight: 1, arbitrary: fc.constant(undefined) });
+const ids = fc.oneof(
+  { weight: 5, arbitrary: fc.array(fc.constantFrom<unknown>('x', 'y', 'u', 1, 1.5, null), { maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.constant(undefined) },
+);
 const parameters = fc.record({ a: json, b: json, ids });
 const person: fc.Arbitrary<Person> = fc.record({
   userId: fc.constantFrom('x', 'y', 'u'),
@@ -287,7 +382,9 @@ async function synced(plan: SyncPlan, rows: Data, people: readonly Person[]): Pr
         subscriptions: [{ stream: 's', parameters: subscription, overridePriority: null }],
       };
       const session = await resolver.resolve(request, read, LIMITS);
-      const found = session.buckets.flatMap(({ identity, key }) => [...(buckets.get(`${identity}${key}`)?.keys() ?? [])]);
+      const found = session.buckets.flatMap(({ identity, key }) => [
+        ...(buckets.get(`${identity}${key}`)?.keys() ?? []),
+      ]);
       return [...new Set(found)].toSorted();
     }),
   );
@@ -315,26 +412,41 @@ describe('what a session gets equals plain SQL (G3, G4, S-107, S-147…S-156)', 
     let nonEmpty = 0;
     let total = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(query, { minLength: 1, maxLength: 2 }), fc.tuple(cte, cte), data, fc.array(person, { minLength: 1, maxLength: 3 }), async (queries, named, rows, people) => {
-        ctes = named;
-        const text = `config: { edition: 3 }\nstreams:\n  s:\n    with:\n${named.map((item, at) => `      c${at}: ${JSON.stringify(item.ours)}\n`).join('')}    queries:\n${queries.map(({ ours }) => `      - ${JSON.stringify(ours)}\n`).join('')}`;
-        const { diagnostics } = compile(text);
-        fc.pre(!diagnostics.some(({ code }) => code === 'PSYNC_R2217'));
-        const plan = planOf(text);
-        const database = load(rows);
-        try {
-          const ours = await synced(plan, rows, people);
-          const theirs = people.map((who) => {
-            const found = queries.flatMap(({ theirs: plain }) => select(database, plain(who)).map((row) => `${/FROM items i /.test(plain(who)) ? 'i' : 'items'}/${String(row['id'])}`));
-            return [...new Set(found)].toSorted();
-          });
-          total += people.length;
-          nonEmpty += theirs.filter((found) => found.length > 0 && found.length < (rows['items']?.length ?? 0)).length;
-          expect({ queries: queries.map(({ ours: q }) => q), ours }).toEqual({ queries: queries.map(({ ours: q }) => q), ours: theirs });
-        } finally {
-          database.close();
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(query, { minLength: 1, maxLength: 2 }),
+        fc.tuple(cte, cte),
+        data,
+        fc.array(person, { minLength: 1, maxLength: 3 }),
+        async (queries, named, rows, people) => {
+          ctes = named;
+          const text = `config: { edition: 3 }\nstreams:\n  s:\n    with:\n${named.map((item, at) => `      c${at}: ${JSON.stringify(item.ours)}\n`).join('')}    queries:\n${queries.map(({ ours }) => `      - ${JSON.stringify(ours)}\n`).join('')}`;
+          const { diagnostics } = compile(text);
+          fc.pre(!diagnostics.some(({ code }) => code === 'PSYNC_R2217'));
+          const plan = planOf(text);
+          const database = load(rows);
+          try {
+            const ours = await synced(plan, rows, people);
+            const theirs = people.map((who) => {
+              const found = queries.flatMap(({ theirs: plain }) =>
+                select(database, plain(who)).map(
+                  (row) => `${/FROM items i /.test(plain(who)) ? 'i' : 'items'}/${String(row['id'])}`,
+                ),
+              );
+              return [...new Set(found)].toSorted();
+            });
+            total += people.length;
+            nonEmpty += theirs.filter(
+              (found) => found.length > 0 && found.length < (rows['items']?.length ?? 0),
+            ).length;
+            expect({ queries: queries.map(({ ours: q }) => q), ours }).toEqual({
+              queries: queries.map(({ ours: q }) => q),
+              ours: theirs,
+            });
+          } finally {
+            database.close();
+          }
+        },
+      ),
       { numRuns: Number(process.env['RUNS'] ?? 250) },
     );
     // the comparison must not be one of empty sets
@@ -346,31 +458,53 @@ describe('what a session gets equals plain SQL (G3, G4, S-107, S-147…S-156)', 
 const legacyScalar = fc.oneof(
   fc.constant({ ours: 'request.user_id()', theirs: USER.theirs }),
   fc.constant({ ours: 'token_parameters.user_id', theirs: USER.theirs }),
-  fc.constantFrom('a', 'b').map((key) => ({ ours: `request.jwt() ->> '${key}'`, theirs: parameter('auth', key).theirs })),
-  fc.constantFrom('a', 'b').map((key) => ({ ours: `request.parameters() ->> '${key}'`, theirs: parameter('connection', key).theirs })),
+  fc
+    .constantFrom('a', 'b')
+    .map((key) => ({ ours: `request.jwt() ->> '${key}'`, theirs: parameter('auth', key).theirs })),
+  fc
+    .constantFrom('a', 'b')
+    .map((key) => ({ ours: `request.parameters() ->> '${key}'`, theirs: parameter('connection', key).theirs })),
 );
 const legacyArray = fc.constant({ ours: `request.jwt() ->> 'ids'`, theirs: parameter('auth', 'ids').theirs });
 const parameterQuery: fc.Arbitrary<Sql> = fc.oneof(
-  fc.tuple(legacyScalar, legacyScalar, constant).map(([p, a, b]) => sql`SELECT ${p} AS p WHERE ${a} = ${b} OR ${a} = 'x'`),
+  fc
+    .tuple(legacyScalar, legacyScalar, constant)
+    .map(([p, a, b]) => sql`SELECT ${p} AS p WHERE ${a} = ${b} OR ${a} = 'x'`),
   legacyScalar.map((p) => sql`SELECT ${p} AS p`),
   legacyArray.map((list) => sql`SELECT value AS p FROM json_each(${list}) WHERE value != 'y'`),
   fc.constantFrom(...Object.keys(TABLES)).chain((name) => {
     const item = columnOf(name, name);
     return fc.oneof(
-      fc.tuple(item, item, legacyScalar, rowFilter(name, name, true)).map(([p, x, a, filter]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a} AND ${filter}`),
-      fc.tuple(item, item, item, legacyScalar).map(([p, x, y, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a} OR ${a} = ${y}`),
-      fc.tuple(item, item, legacyArray).map(([p, x, list]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${inArray(x, list)}`),
-      fc.tuple(item, legacyScalar).map(([p, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${inArray(a, same(`${name}.tags`))}`),
-      fc.tuple(item, rowFilter(name, name, true)).map(([p, filter]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${filter}`),
-      fc.tuple(legacyScalar, item, legacyScalar).map(([p, x, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a}`),
+      fc
+        .tuple(item, item, legacyScalar, rowFilter(name, name, true))
+        .map(([p, x, a, filter]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a} AND ${filter}`),
+      fc
+        .tuple(item, item, item, legacyScalar)
+        .map(([p, x, y, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a} OR ${a} = ${y}`),
+      fc
+        .tuple(item, item, legacyArray)
+        .map(([p, x, list]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${inArray(x, list)}`),
+      fc
+        .tuple(item, legacyScalar)
+        .map(([p, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${inArray(a, same(`${name}.tags`))}`),
+      fc
+        .tuple(item, rowFilter(name, name, true))
+        .map(([p, filter]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${filter}`),
+      fc
+        .tuple(legacyScalar, item, legacyScalar)
+        .map(([p, x, a]) => sql`SELECT ${p} AS p FROM ${name} WHERE ${x} = ${a}`),
     );
   }),
 );
 /** Ours over bucket.p; in plain SQL q.p. */
 const BUCKET: Sql = { ours: 'bucket.p', theirs: () => 'q.p' };
 const dataQuery: fc.Arbitrary<Sql> = fc.oneof(
-  fc.tuple(rowExpression('items', 'items'), rowFilter('items', 'items', true)).map(([x, filter]) => sql`${x} = ${BUCKET} AND ${filter}`),
-  fc.tuple(columnOf('items', 'items'), columnOf('items', 'items')).map(([x, y]) => sql`${BUCKET} = ${x} OR ${y} = ${BUCKET}`),
+  fc
+    .tuple(rowExpression('items', 'items'), rowFilter('items', 'items', true))
+    .map(([x, filter]) => sql`${x} = ${BUCKET} AND ${filter}`),
+  fc
+    .tuple(columnOf('items', 'items'), columnOf('items', 'items'))
+    .map(([x, y]) => sql`${BUCKET} = ${x} OR ${y} = ${BUCKET}`),
   rowFilter('items', 'items', true).map((filter) => sql`${filter} AND ${inArray(BUCKET, same('items.tags'))}`),
 );
 
@@ -379,27 +513,37 @@ describe('bucket definitions equal plain SQL (S-220…S-243)', () => {
     let nonEmpty = 0;
     let total = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(parameterQuery, { minLength: 1, maxLength: 2 }), dataQuery, data, fc.array(person, { minLength: 1, maxLength: 3 }), async (parameterQueries, where, rows, people) => {
-        const text = `bucket_definitions:\n  s:\n    parameters:\n${parameterQueries.map(({ ours }) => `      - ${JSON.stringify(ours)}\n`).join('')}    data: [${JSON.stringify(`SELECT * FROM items WHERE ${where.ours}`)}]`;
-        const { diagnostics } = compile(text);
-        fc.pre(!diagnostics.some(({ code }) => code === 'PSYNC_R2222'));
-        const plan = planOf(text);
-        const database = load(rows);
-        try {
-          const ours = await synced(plan, rows, people);
-          const theirs = people.map((who) => {
-            const found = parameterQueries.flatMap((item) =>
-              select(database, `SELECT items.id FROM items, (${item.theirs(who)}) q WHERE ${where.theirs(who)}`).map((row) => `items/${String(row['id'])}`),
-            );
-            return [...new Set(found)].toSorted();
-          });
-          total += people.length;
-          nonEmpty += theirs.filter((found) => found.length > 0 && found.length < (rows['items']?.length ?? 0)).length;
-          expect({ text, ours }).toEqual({ text, ours: theirs });
-        } finally {
-          database.close();
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(parameterQuery, { minLength: 1, maxLength: 2 }),
+        dataQuery,
+        data,
+        fc.array(person, { minLength: 1, maxLength: 3 }),
+        async (parameterQueries, where, rows, people) => {
+          const text = `bucket_definitions:\n  s:\n    parameters:\n${parameterQueries.map(({ ours }) => `      - ${JSON.stringify(ours)}\n`).join('')}    data: [${JSON.stringify(`SELECT * FROM items WHERE ${where.ours}`)}]`;
+          const { diagnostics } = compile(text);
+          fc.pre(!diagnostics.some(({ code }) => code === 'PSYNC_R2222'));
+          const plan = planOf(text);
+          const database = load(rows);
+          try {
+            const ours = await synced(plan, rows, people);
+            const theirs = people.map((who) => {
+              const found = parameterQueries.flatMap((item) =>
+                select(database, `SELECT items.id FROM items, (${item.theirs(who)}) q WHERE ${where.theirs(who)}`).map(
+                  (row) => `items/${String(row['id'])}`,
+                ),
+              );
+              return [...new Set(found)].toSorted();
+            });
+            total += people.length;
+            nonEmpty += theirs.filter(
+              (found) => found.length > 0 && found.length < (rows['items']?.length ?? 0),
+            ).length;
+            expect({ text, ours }).toEqual({ text, ours: theirs });
+          } finally {
+            database.close();
+          }
+        },
+      ),
       { numRuns: Number(process.env['RUNS'] ?? 200) },
     );
     expect(nonEmpty / total).toBeGreaterThan(0.04);

@@ -20,10 +20,26 @@ export interface TablePattern {
 export type ParameterScope = 'auth' | 'connection' | 'subscription';
 export type ElementColumn = 'key' | 'value' | 'type' | 'atom';
 export type PlanOperator =
-  | 'and' | 'or'
-  | '=' | '!=' | '<' | '>' | '<=' | '>='
-  | '+' | '-' | '*' | '/' | '%' | '&' | '|' | '<<' | '>>'
-  | '||' | '->' | '->>';
+  | 'and'
+  | 'or'
+  | '='
+  | '!='
+  | '<'
+  | '>'
+  | '<='
+  | '>='
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%'
+  | '&'
+  | '|'
+  | '<<'
+  | '>>'
+  | '||'
+  | '->'
+  | '->>';
 export type CastType = 'text' | 'numeric' | 'integer' | 'real' | 'blob';
 
 export type PlanLiteral =
@@ -47,9 +63,19 @@ export type ExprOf<Leaf> =
       readonly high: ExprOf<Leaf>;
       readonly negated: boolean;
     }
-  | { readonly kind: 'inList'; readonly operand: ExprOf<Leaf>; readonly items: readonly ExprOf<Leaf>[]; readonly negated: boolean }
+  | {
+      readonly kind: 'inList';
+      readonly operand: ExprOf<Leaf>;
+      readonly items: readonly ExprOf<Leaf>[];
+      readonly negated: boolean;
+    }
   /** Member of a JSON array; null when `array` is none. */
-  | { readonly kind: 'inArray'; readonly operand: ExprOf<Leaf>; readonly array: ExprOf<Leaf>; readonly negated: boolean }
+  | {
+      readonly kind: 'inArray';
+      readonly operand: ExprOf<Leaf>;
+      readonly array: ExprOf<Leaf>;
+      readonly negated: boolean;
+    }
   | {
       readonly kind: 'case';
       readonly subject: ExprOf<Leaf> | null;
@@ -128,7 +154,9 @@ export interface PlanEvent {
 }
 
 /** A value known on the parameter side: of the session, or a variable bound by an earlier step of the component. */
-export type PlanOperand = { readonly kind: 'value'; readonly value: PlanExpr } | { readonly kind: 'variable'; readonly variable: number };
+export type PlanOperand =
+  | { readonly kind: 'value'; readonly value: PlanExpr }
+  | { readonly kind: 'variable'; readonly variable: number };
 
 /**
  * Extends each tuple of variables. A variable in `outputs` that is bound already filters by equality; null matches

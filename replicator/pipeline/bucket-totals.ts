@@ -12,7 +12,10 @@ export interface BucketTotalsCache {
 }
 
 /** `empty`: the definitions have no operations at all yet, so what is unknown is empty (as long as nothing was evicted). */
-export function createBucketTotalsCache(writer: Pick<SourceWriter, 'readTotals'>, empty: (definition: number) => boolean): BucketTotalsCache {
+export function createBucketTotalsCache(
+  writer: Pick<SourceWriter, 'readTotals'>,
+  empty: (definition: number) => boolean,
+): BucketTotalsCache {
   const known = new Map<string, BucketTotals>();
   let evicted = false;
   const nameOf = (bucket: BucketRef): string => `${bucket.definition}${bucket.key}`;

@@ -86,7 +86,12 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
   };
 
   /** Withdraws what `old` lists and `current` does not. */
-  const withdraw = (old: readonly Placement[], current: readonly Placement[], binding: TableBinding, key: string): void => {
+  const withdraw = (
+    old: readonly Placement[],
+    current: readonly Placement[],
+    binding: TableBinding,
+    key: string,
+  ): void => {
     const subkey = subkeyOf(binding.tableId, key);
     for (const place of old) {
       if (binding.lookupIds.has(place.definition)) {
@@ -98,7 +103,10 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     }
   };
 
-  const oldPlacements = (binding: TableBinding, key: string): { placements: Placement[]; retained: RetainedValues | null } => {
+  const oldPlacements = (
+    binding: TableBinding,
+    key: string,
+  ): { placements: Placement[]; retained: RetainedValues | null } => {
     const placements: Placement[] = [];
     let retained: RetainedValues | null = null;
     for (const group of groupsOf(binding, true)) {
@@ -128,13 +136,24 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     }
   };
 
-  const encodeFor = (binding: TableBinding, group: number, key: string, current: readonly Placed[], retain: RetainedValues | null): string | null =>
+  const encodeFor = (
+    binding: TableBinding,
+    group: number,
+    key: string,
+    current: readonly Placed[],
+    retain: RetainedValues | null,
+  ): string | null =>
     encodeRowState(current, group === binding.retainGroup ? retain : null, key, binding.table.name, (place: Placed) => {
       const definition = binding.definitions[place.definitionIndex]!;
       return definition.group === group && !definition.stateless;
     });
 
-  const writeState = (binding: TableBinding, key: string, current: readonly Placed[], retain: RetainedValues | null): void => {
+  const writeState = (
+    binding: TableBinding,
+    key: string,
+    current: readonly Placed[],
+    retain: RetainedValues | null,
+  ): void => {
     for (const group of groupsOf(binding, retain !== null)) {
       states.set(stateKey(binding, group, key), encodeFor(binding, group, key, current, retain));
     }
@@ -150,7 +169,13 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
   };
 
   /** Writes the row's present version. Answers its places. `sameKey`: what follows from the identity alone stands already. */
-  const place = (binding: TableBinding, key: string, row: SourceRow, old: readonly Placement[] | null, sameKey: boolean): Placed[] => {
+  const place = (
+    binding: TableBinding,
+    key: string,
+    row: SourceRow,
+    old: readonly Placement[] | null,
+    sameKey: boolean,
+  ): Placed[] => {
     const evaluated = now.run(binding, row, true);
     const subkey = subkeyOf(binding.tableId, key);
     for (const bucket of evaluated.buckets) put(bucket, subkey);
@@ -172,7 +197,8 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     const retained = held.retained ?? former;
     let row = change.after;
     if (change.omitted !== null) row = retained !== null ? source.fill(change, retained) : (fetched ?? row);
-    const before = change.keyBefore === null && change.before !== null ? statelessPlacements(binding, change.before) : [];
+    const before =
+      change.keyBefore === null && change.before !== null ? statelessPlacements(binding, change.before) : [];
     const old = [...held.placements, ...before];
     const sameKey = change.kind === 'update' && change.keyBefore === null && change.before === null;
     const current = place(binding, change.key, row, old, sameKey);
@@ -188,7 +214,8 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
       const retained = change.kind !== 'insert' && change.kind !== 'delete' && change.omitted !== null;
       for (const group of groupsOf(binding, retained)) {
         keys.push(stateKey(binding, group, change.key));
-        if (change.kind !== 'delete' && change.keyBefore !== null) keys.push(stateKey(binding, group, change.keyBefore));
+        if (change.kind !== 'delete' && change.keyBefore !== null)
+          keys.push(stateKey(binding, group, change.keyBefore));
       }
     },
     needsFetch(binding, change) {

@@ -2,7 +2,13 @@
  * Gathers what is to be written and writes it flush by flush: one storage transaction each, one in flight at a time, the next one
  * prepared meanwhile. A failed flush fails the pipeline: it starts again from what storage has.
  */
-import type { CommitNotice, FlushContent, FlushResult, SourceWriter, StreamCommit } from '#core/bucket-storage/contract.ts';
+import type {
+  CommitNotice,
+  FlushContent,
+  FlushResult,
+  SourceWriter,
+  StreamCommit,
+} from '#core/bucket-storage/contract.ts';
 import type { ApplierTarget, PendingLookup } from './change-applier.ts';
 import type { BucketTotalsCache } from './bucket-totals.ts';
 import { createOperationBuffer, type OperationBuffer } from './operation-buffer.ts';

@@ -17,37 +17,48 @@ describe('operation buffer', () => {
   test('chunks hold every operation once, in order, with running totals (I4)', () => {
     const buffer = createOperationBuffer();
     fc.assert(
-      fc.property(fc.array(add, { maxLength: 60 }), fc.nat(2 ** 40), fc.nat(0xffffffff), (operations, first, checksumBefore) => {
-        buffer.clear();
-        for (const item of operations) buffer.add(item.definition, item.key, item.objectType, item.objectId, item.subkey, item.data);
-        expect(buffer.count).toBe(operations.length);
-        const before = buffer.buckets().map(() => ({ lastOp: 0, count: 7, checksum: checksumBefore }));
-        const chunks = buffer.build(first + 1, before);
-        const totals = new Map<string, { count: number; checksum: number }>();
-        const seen: string[] = [];
-        for (const chunk of chunks) {
-          const bucket = `${chunk.definition}${chunk.key}`;
-          const decoded = decodeOperations(Buffer.from(chunk.operations));
-          const known = totals.get(bucket) ?? { count: 7, checksum: checksumBefore };
-          const checksum = decoded.reduce((sum, item) => addChecksums(sum, item.checksum), 0);
-          const now = { count: known.count + decoded.length, checksum: addChecksums(known.checksum, checksum) };
-          totals.set(bucket, now);
-          expect(chunk).toMatchObject({ count: decoded.length, checksum, firstOp: decoded[0]!.opId, lastOp: decoded.at(-1)!.opId });
-          expect(chunk.totals).toEqual({ ...now, lastOp: chunk.lastOp });
-          for (const item of decoded) {
-            const source = operations[item.opId - first - 1]!;
-            expect([bucket, item.objectType, item.objectId, item.subkey, item.data]).toEqual([
-              `${source.definition}${source.key}`,
-              source.objectType,
-              source.objectId,
-              source.subkey,
-              source.data,
-            ]);
-            seen.push(String(item.opId));
+      fc.property(
+        fc.array(add, { maxLength: 60 }),
+        fc.nat(2 ** 40),
+        fc.nat(0xffffffff),
+        (operations, first, checksumBefore) => {
+          buffer.clear();
+          for (const item of operations)
+            buffer.add(item.definition, item.key, item.objectType, item.objectId, item.subkey, item.data);
+          expect(buffer.count).toBe(operations.length);
+          const before = buffer.buckets().map(() => ({ lastOp: 0, count: 7, checksum: checksumBefore }));
+          const chunks = buffer.build(first + 1, before);
+          const totals = new Map<string, { count: number; checksum: number }>();
+          const seen: string[] = [];
+          for (const chunk of chunks) {
+            const bucket = `${chunk.definition}${chunk.key}`;
+            const decoded = decodeOperations(Buffer.from(chunk.operations));
+            const known = totals.get(bucket) ?? { count: 7, checksum: checksumBefore };
+            const checksum = decoded.reduce((sum, item) => addChecksums(sum, item.checksum), 0);
+            const now = { count: known.count + decoded.length, checksum: addChecksums(known.checksum, checksum) };
+            totals.set(bucket, now);
+            expect(chunk).toMatchObject({
+              count: decoded.length,
+              checksum,
+              firstOp: decoded[0]!.opId,
+              lastOp: decoded.at(-1)!.opId,
+            });
+            expect(chunk.totals).toEqual({ ...now, lastOp: chunk.lastOp });
+            for (const item of decoded) {
+              const source = operations[item.opId - first - 1]!;
+              expect([bucket, item.objectType, item.objectId, item.subkey, item.data]).toEqual([
+                `${source.definition}${source.key}`,
+                source.objectType,
+                source.objectId,
+                source.subkey,
+                source.data,
+              ]);
+              seen.push(String(item.opId));
+            }
           }
-        }
-        expect(new Set(seen).size).toBe(operations.length);
-      }),
+          expect(new Set(seen).size).toBe(operations.length);
+        },
+      ),
     );
   });
 

@@ -78,7 +78,14 @@ export function createOperationBuffer(): OperationBuffer {
   /** A row that goes to several buckets has the same hash in each. */
   const checksumOf = (objectType: string, objectId: string, subkey: string, data: string | null): number => {
     const last = checksums.length - 1;
-    const same = last >= 0 && data !== null && starts[last] === lastStart && ends[last] === used && types[last] === objectType && ids[last] === objectId && subkeys[last] === subkey;
+    const same =
+      last >= 0 &&
+      data !== null &&
+      starts[last] === lastStart &&
+      ends[last] === used &&
+      types[last] === objectType &&
+      ids[last] === objectId &&
+      subkeys[last] === subkey;
     if (same) return checksums[last]!;
     return operationChecksum(data === null, objectType, objectId, subkey, data === null ? 0 : lastHash);
   };
@@ -125,7 +132,18 @@ export function createOperationBuffer(): OperationBuffer {
       while (index >= 0 && count < CHUNK_OPERATIONS && at - chunkStart < CHUNK_BYTES) {
         const data = starts[index]! < 0 ? null : arena.subarray(starts[index]!, ends[index]!);
         const op = data === null ? 'REMOVE' : 'PUT';
-        at = writeOperation(output, at, count, firstOp + index, op, types[index]!, ids[index]!, subkeys[index]!, checksums[index]!, data);
+        at = writeOperation(
+          output,
+          at,
+          count,
+          firstOp + index,
+          op,
+          types[index]!,
+          ids[index]!,
+          subkeys[index]!,
+          checksums[index]!,
+          data,
+        );
         checksum = addChecksums(checksum, checksums[index]!);
         count++;
         lastIndex = index;
@@ -136,7 +154,16 @@ export function createOperationBuffer(): OperationBuffer {
       const lastOp = firstOp + lastIndex;
       totals = { lastOp, count: totals.count + count, checksum: addChecksums(totals.checksum, checksum) };
       const operations = output.subarray(chunkStart, at);
-      chunks.push({ definition: slot.definition, key: slot.key, firstOp: firstOp + firstIndex, lastOp, count, checksum, totals, operations });
+      chunks.push({
+        definition: slot.definition,
+        key: slot.key,
+        firstOp: firstOp + firstIndex,
+        lastOp,
+        count,
+        checksum,
+        totals,
+        operations,
+      });
     }
     return at;
   };

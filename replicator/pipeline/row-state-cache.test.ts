@@ -10,7 +10,14 @@ type Step =
   | { readonly kind: 'written' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('load' as const, 'set' as const), key: fc.constantFrom('a', 'b', 'c'), state: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: null }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('load' as const, 'set' as const),
+      key: fc.constantFrom('a', 'b', 'c'),
+      state: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: null }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const), commit: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('written' as const) }) },
 );
@@ -58,12 +65,21 @@ test('what is read is what was set last, whatever is in flight; `previous` is th
 });
 
 test('a state survives encoding, with the usual names left out', () => {
-  const placement = fc.record({ definition: fc.nat(), key: fc.json(), objectType: fc.constantFrom('items', 'other'), objectId: fc.constantFrom('k1', 'x"y') });
+  const placement = fc.record({
+    definition: fc.nat(),
+    key: fc.json(),
+    objectType: fc.constantFrom('items', 'other'),
+    objectId: fc.constantFrom('k1', 'x"y'),
+  });
   fc.assert(
-    fc.property(fc.array(placement, { maxLength: 4 }), fc.option(fc.dictionary(fc.string(), fc.string()), { nil: null }), (placements, retained) => {
-      const text = encodeRowState(placements, retained, 'k1', 'items');
-      if (text === null) expect([placements.length, retained]).toEqual([0, null]);
-      else expect(decodeRowState(text, 'k1', 'items')).toEqual({ placements, retained });
-    }),
+    fc.property(
+      fc.array(placement, { maxLength: 4 }),
+      fc.option(fc.dictionary(fc.string(), fc.string()), { nil: null }),
+      (placements, retained) => {
+        const text = encodeRowState(placements, retained, 'k1', 'items');
+        if (text === null) expect([placements.length, retained]).toEqual([0, null]);
+        else expect(decodeRowState(text, 'k1', 'items')).toEqual({ placements, retained });
+      },
+    ),
   );
 });

@@ -42,7 +42,12 @@ export function decodeRowState(text: string, rowKey: string, tableName: string):
   let at = 0;
   for (; at + 3 < flat.length; at += 4) {
     const [definition, key, objectType, objectId] = flat.slice(at, at + 4) as [number, string, string | 0, string | 0];
-    placements.push({ definition, key, objectType: objectType === 0 ? tableName : objectType, objectId: objectId === 0 ? rowKey : objectId });
+    placements.push({
+      definition,
+      key,
+      objectType: objectType === 0 ? tableName : objectType,
+      objectId: objectId === 0 ? rowKey : objectId,
+    });
   }
   return { placements, retained: at < flat.length ? (flat[at] as RetainedValues) : null };
 }

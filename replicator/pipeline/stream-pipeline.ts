@@ -2,7 +2,12 @@
  * Applies a source's change stream: source transactions become visible whole and in order (G1), the source is acknowledged only
  * what storage has (G5). Small transactions are grouped: whatever is complete while a flush is in flight goes into the next one.
  */
-import type { ReachedWriteCheckpoint, SourceWriter, StreamCommit, StreamProgress } from '#core/bucket-storage/contract.ts';
+import type {
+  ReachedWriteCheckpoint,
+  SourceWriter,
+  StreamCommit,
+  StreamProgress,
+} from '#core/bucket-storage/contract.ts';
 import type { SourceRow } from '#core/sync-config/values.ts';
 import type { Position, ReplicatedTable, Source, StreamHandler } from '../sources/contract.ts';
 import type { ChangeApplier, RowDelete, RowUpdate } from './change-applier.ts';

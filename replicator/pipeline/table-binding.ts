@@ -89,7 +89,14 @@ export function createCollector(): { run(binding: TableBinding, row: SourceRow, 
   const result: Evaluated = { buckets: [], lookups: [], writeCheckpoints: [], rejections: [] };
   const sink: RowSink = {
     bucket(definitionIndex, key, objectType, objectId, data) {
-      result.buckets.push({ definitionIndex, definition: binding.definitions[definitionIndex]!.id, key, objectType, objectId, data });
+      result.buckets.push({
+        definitionIndex,
+        definition: binding.definitions[definitionIndex]!.id,
+        key,
+        objectType,
+        objectId,
+        data,
+      });
     },
     lookup(definitionIndex, key, values) {
       result.lookups.push({

@@ -23,7 +23,13 @@ export interface CopyDependencies {
 }
 
 /** `known`: rows may have been stored before (a resumed copy): their states are read first. */
-export async function copyTables(snapshot: Snapshot, parts: readonly CopyPart[], known: boolean, dependencies: CopyDependencies, signal: AbortSignal): Promise<void> {
+export async function copyTables(
+  snapshot: Snapshot,
+  parts: readonly CopyPart[],
+  known: boolean,
+  dependencies: CopyDependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const { applier, states, flusher } = dependencies;
   let flushing: Promise<void> | null = null;
   const flush = async (): Promise<void> => {

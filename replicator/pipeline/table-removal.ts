@@ -34,7 +34,9 @@ export interface RemovalDependencies {
 export async function removeTable(binding: TableBinding, dependencies: RemovalDependencies): Promise<number> {
   const prefix = `${binding.tableId}/`;
   let removed = 0;
-  for (const definition of new Set(binding.definitions.filter((item) => item.kind === 'bucket').map((item) => item.id))) {
+  for (const definition of new Set(
+    binding.definitions.filter((item) => item.kind === 'bucket').map((item) => item.id),
+  )) {
     const passes = await passesFor(definition, dependencies);
     for (let pass = 0; pass < passes; pass++) {
       removed += await removeFromDefinition(definition, prefix, pass, passes, binding, dependencies);
@@ -77,12 +79,15 @@ async function removeFromDefinition(
 }
 
 function followChunk(chunk: Chunk, prefix: string, pass: number, passes: number, live: Map<string, LiveRow>): void {
-  for (const operation of decodeOperations(Buffer.from(chunk.operations.buffer, chunk.operations.byteOffset, chunk.operations.length))) {
+  for (const operation of decodeOperations(
+    Buffer.from(chunk.operations.buffer, chunk.operations.byteOffset, chunk.operations.length),
+  )) {
     const { subkey, objectType, objectId } = operation;
     if (subkey === null || objectType === null || objectId === null || !subkey.startsWith(prefix)) continue;
     if (passes > 1 && passOf(subkey, passes) !== pass) continue;
     const name = JSON.stringify([subkey, objectType, objectId]);
-    if (operation.op === 'PUT') live.set(name, { definition: chunk.definition, key: chunk.key, subkey, objectType, objectId });
+    if (operation.op === 'PUT')
+      live.set(name, { definition: chunk.definition, key: chunk.key, subkey, objectType, objectId });
     else live.delete(name);
   }
 }
@@ -93,7 +98,11 @@ function passOf(subkey: string, passes: number): number {
   return hash % passes;
 }
 
-async function removeRows(rows: readonly LiveRow[], binding: TableBinding, { states, applier, flusher }: RemovalDependencies): Promise<void> {
+async function removeRows(
+  rows: readonly LiveRow[],
+  binding: TableBinding,
+  { states, applier, flusher }: RemovalDependencies,
+): Promise<void> {
   const groups = new Set([binding.retainGroup, ...binding.statefulGroups]);
   const keys = rows.flatMap((row) => [...groups].map((group) => stateKeyOf(group, row.subkey)));
   await states.load(keys);

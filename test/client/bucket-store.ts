@@ -60,7 +60,8 @@ export function createBucketStore(): BucketStore {
 
   const add = (bucket: StoredBucket, operation: WireOperation): void => {
     const opId = BigInt(operation.op_id);
-    if (opId <= bucket.position && bucket.count > 0) throw new Error(`operation ${opId} came after position ${bucket.position}`);
+    if (opId <= bucket.position && bucket.count > 0)
+      throw new Error(`operation ${opId} came after position ${bucket.position}`);
     bucket.position = opId;
     if (operation.op === 'CLEAR') {
       bucket.rows.clear();
@@ -72,15 +73,20 @@ export function createBucketStore(): BucketStore {
     bucket.count++;
     if (operation.op === 'MOVE') return;
     const { object_type: type, object_id: id, subkey, data } = operation;
-    if (typeof type !== 'string' || typeof id !== 'string') throw new Error(`${operation.op} without type or id (S-396)`);
+    if (typeof type !== 'string' || typeof id !== 'string')
+      throw new Error(`${operation.op} without type or id (S-396)`);
     const key = JSON.stringify([type, id, subkey ?? 'null']);
     if (operation.op === 'REMOVE') return void bucket.rows.delete(key);
-    if (operation.op !== 'PUT' || data === null || data === undefined) throw new Error(`unexpected operation ${operation.op} (S-394, S-395)`);
+    if (operation.op !== 'PUT' || data === null || data === undefined)
+      throw new Error(`unexpected operation ${operation.op} (S-394, S-395)`);
     bucket.rows.set(key, { opId, type, id, data: typeof data === 'string' ? data : JSON.stringify(data) });
   };
 
   return {
-    positions: () => [...buckets].filter(([, { position }]) => position > 0n).map(([name, { position }]) => ({ name, after: String(position) })),
+    positions: () =>
+      [...buckets]
+        .filter(([, { position }]) => position > 0n)
+        .map(([name, { position }]) => ({ name, after: String(position) })),
     addOperations(name, operations) {
       const bucket = of(name);
       for (const operation of operations) add(bucket, operation);
@@ -91,7 +97,8 @@ export function createBucketStore(): BucketStore {
     },
     mismatches(announced) {
       const wrong: string[] = [];
-      for (const { bucket, checksum } of announced) if ((buckets.get(bucket)?.checksum ?? 0) !== checksum >>> 0) wrong.push(bucket);
+      for (const { bucket, checksum } of announced)
+        if ((buckets.get(bucket)?.checksum ?? 0) !== checksum >>> 0) wrong.push(bucket);
       return wrong;
     },
     completed(names, lastOpId) {

@@ -59,7 +59,12 @@ export function createClientModel(onComplete: () => void = () => undefined): Cli
       };
       store.keepOnly(new Set(tracked.buckets.keys()));
     },
-    checkpoint_diff(content: { last_op_id: string; write_checkpoint?: string; updated_buckets: WireBucket[]; removed_buckets: string[] }) {
+    checkpoint_diff(content: {
+      last_op_id: string;
+      write_checkpoint?: string;
+      updated_buckets: WireBucket[];
+      removed_buckets: string[];
+    }) {
       counts.checkpoints++;
       if (tracked === null) throw new Error('checkpoint_diff before checkpoint (S-543)');
       announced(content.last_op_id);
@@ -72,13 +77,16 @@ export function createClientModel(onComplete: () => void = () => undefined): Cli
       for (const bucket of content.updated_buckets) tracked.buckets.set(bucket.bucket, bucket);
     },
     data(content: { bucket: string; after: string; next_after: string; data: WireOperation[] }) {
-      if (tracked === null || !tracked.buckets.has(content.bucket)) throw new Error(`data of a bucket that is not in the checkpoint: ${content.bucket}`);
+      if (tracked === null || !tracked.buckets.has(content.bucket))
+        throw new Error(`data of a bucket that is not in the checkpoint: ${content.bucket}`);
       const priority = tracked.buckets.get(content.bucket)!.priority;
-      if (priority <= completedPriority) throw new Error(`data of priority ${priority} after partial completion ${completedPriority} (S-496)`);
+      if (priority <= completedPriority)
+        throw new Error(`data of priority ${priority} after partial completion ${completedPriority} (S-496)`);
       if (isComplete) throw new Error('data after the completion');
       counts.operations += content.data.length;
       for (const { op_id: opId } of content.data) {
-        if (BigInt(opId) > BigInt(tracked.lastOpId)) throw new Error(`operation ${opId} beyond checkpoint ${tracked.lastOpId} (S-574)`);
+        if (BigInt(opId) > BigInt(tracked.lastOpId))
+          throw new Error(`operation ${opId} beyond checkpoint ${tracked.lastOpId} (S-574)`);
       }
       store.addOperations(content.bucket, content.data);
     },
@@ -86,7 +94,8 @@ export function createClientModel(onComplete: () => void = () => undefined): Cli
       if (tracked === null) throw new Error('partial completion before checkpoint');
       const { priority } = content;
       if (isComplete) throw new Error('partial completion after the completion');
-      if (priority <= completedPriority) throw new Error(`partial completion ${priority} after ${completedPriority} (S-505)`);
+      if (priority <= completedPriority)
+        throw new Error(`partial completion ${priority} after ${completedPriority} (S-505)`);
       completedPriority = priority;
       const included = [...tracked.buckets.values()].filter((bucket) => bucket.priority <= priority);
       validate(included, `partial completion ${priority}`);
@@ -95,17 +104,20 @@ export function createClientModel(onComplete: () => void = () => undefined): Cli
     },
     checkpoint_complete(content: { last_op_id: string }) {
       if (tracked === null) throw new Error('checkpoint_complete before checkpoint (S-543)');
-      if (content.last_op_id !== tracked.lastOpId) throw new Error(`completed ${content.last_op_id}, announced ${tracked.lastOpId}`);
+      if (content.last_op_id !== tracked.lastOpId)
+        throw new Error(`completed ${content.last_op_id}, announced ${tracked.lastOpId}`);
       if (isComplete) throw new Error('completed twice (S-580)');
       isComplete = true;
       validate(tracked.buckets.values(), 'completion');
       for (const { bucket, count } of tracked.buckets.values()) {
-        if (store.countOf(bucket) > count) throw new Error(`bucket ${bucket} has ${store.countOf(bucket)} operations, announced ${count} (S-622)`);
+        if (store.countOf(bucket) > count)
+          throw new Error(`bucket ${bucket} has ${store.countOf(bucket)} operations, announced ${count} (S-622)`);
       }
       counts.completes++;
       completedOp = tracked.lastOpId;
       const reached = tracked.writeCheckpoint === null ? null : BigInt(tracked.writeCheckpoint);
-      if (reached !== null && writeCheckpoint !== null && reached < writeCheckpoint) throw new Error('write checkpoints went back (S-464)');
+      if (reached !== null && writeCheckpoint !== null && reached < writeCheckpoint)
+        throw new Error('write checkpoints went back (S-464)');
       writeCheckpoint = reached ?? writeCheckpoint;
       store.completed(tracked.buckets.keys(), tracked.lastOpId);
       visible = store.rows();

@@ -84,7 +84,10 @@ export function createLineCounter(counts: LineCounts, onComplete: () => void): (
     counts.checkpoints++;
     if (checkpoint) announced.clear();
     for (const name of (diff?.['removed_buckets'] ?? []) as string[]) announced.delete(name);
-    for (const { bucket, count } of (checkpoint?.['buckets'] ?? diff?.['updated_buckets'] ?? []) as { bucket: string; count: number }[]) {
+    for (const { bucket, count } of (checkpoint?.['buckets'] ?? diff?.['updated_buckets'] ?? []) as {
+      bucket: string;
+      count: number;
+    }[]) {
       announced.set(bucket, count);
     }
   };

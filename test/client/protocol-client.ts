@@ -116,7 +116,10 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
       ...(options.streams === undefined ? {} : { streams: options.streams }),
       ...options.body,
     });
-    const accept = encoding === 'bson' ? 'application/vnd.powersync.bson-stream;q=0.9,application/x-ndjson;q=0.8' : 'application/x-ndjson';
+    const accept =
+      encoding === 'bson'
+        ? 'application/vnd.powersync.bson-stream;q=0.9,application/x-ndjson;q=0.8'
+        : 'application/x-ndjson';
     const request = httpRequest(`${options.endpoint}/sync/stream`, {
       method: 'POST',
       ...(options.agent === undefined ? { agent: false } : { agent: options.agent }),
@@ -169,13 +172,17 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
         clearTimeout(timer);
       };
       const waiter = (): void => {
-        if (failure !== null) return stop(), reject(failure);
-        if (condition()) return stop(), resolve();
-        if (over) return stop(), reject(new Error(`the session ended before: ${what}`));
+        if (failure !== null) return (stop(), reject(failure));
+        if (condition()) return (stop(), resolve());
+        if (over) return (stop(), reject(new Error(`the session ended before: ${what}`)));
       };
       const timer = setTimeout(() => {
         stop();
-        reject(new Error(`not within ${timeoutMs} ms: ${what}; ${JSON.stringify({ completed: model.completedOp, announced: model.tracked?.lastOpId, counts })}`));
+        reject(
+          new Error(
+            `not within ${timeoutMs} ms: ${what}; ${JSON.stringify({ completed: model.completedOp, announced: model.tracked?.lastOpId, counts })}`,
+          ),
+        );
       }, timeoutMs);
       waiting.add(waiter);
       waiter();
@@ -208,7 +215,9 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
     async requestWriteCheckpoint() {
       const token = typeof options.token === 'string' ? options.token : await options.token();
       const query = options.clientId === undefined ? '' : `?client_id=${encodeURIComponent(options.clientId)}`;
-      const response = await fetch(`${options.endpoint}/write-checkpoint2.json${query}`, { headers: { authorization: `Token ${token}` } });
+      const response = await fetch(`${options.endpoint}/write-checkpoint2.json${query}`, {
+        headers: { authorization: `Token ${token}` },
+      });
       if (!response.ok) throw new RefusedError(response.status, await response.text());
       const answer = (await response.json()) as { data: { write_checkpoint: string } };
       return BigInt(answer.data.write_checkpoint);

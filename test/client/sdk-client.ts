@@ -9,7 +9,13 @@ import type { SdkCommand, SdkStatus, SdkTable } from './sdk-process.ts';
 const PROGRAM = new URL('sdk-process.ts', import.meta.url).pathname;
 
 export interface SdkClient {
-  connect(options: { endpoint: string; token: string; upload?: string; retryMs?: number; parameters?: Record<string, string> }): Promise<void>;
+  connect(options: {
+    endpoint: string;
+    token: string;
+    upload?: string;
+    retryMs?: number;
+    parameters?: Record<string, string>;
+  }): Promise<void>;
   disconnect(): Promise<void>;
   subscribe(stream: string, parameters?: Record<string, unknown>): Promise<void>;
   query<T = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<T[]>;
@@ -65,7 +71,8 @@ export async function startSdkClient(tables: Readonly<Record<string, SdkTable>>)
         rows = await client.query(sql);
         return expected(rows);
       };
-      const state = (): string => `last answer (${rows.length} rows): ${JSON.stringify(rows).slice(0, 2000)}\n${output.slice(-2000)}`;
+      const state = (): string =>
+        `last answer (${rows.length} rows): ${JSON.stringify(rows).slice(0, 2000)}\n${output.slice(-2000)}`;
       await until(`the client to answer ${sql} as expected`, matches, timeoutMs, state);
     },
     async untilSynced(timeoutMs = 30_000) {

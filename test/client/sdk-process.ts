@@ -2,14 +2,28 @@
  * The public Node SDK in a process of its own: what an app is. Commands come over the IPC channel, answers go back with their number.
  * Started by `sdk-client.ts`.
  */
-import { PowerSyncDatabase, Schema, Table, column, type PowerSyncBackendConnector, type SyncStreamSubscription } from '@powersync/node';
+import {
+  PowerSyncDatabase,
+  Schema,
+  Table,
+  column,
+  type PowerSyncBackendConnector,
+  type SyncStreamSubscription,
+} from '@powersync/node';
 
 export interface SdkTable {
   readonly [columnName: string]: 'text' | 'integer' | 'real';
 }
 export type SdkCommand =
   | { readonly kind: 'open'; readonly folder: string; readonly tables: Readonly<Record<string, SdkTable>> }
-  | { readonly kind: 'connect'; readonly endpoint: string; readonly token: string; readonly upload: string | null; readonly retryMs: number; readonly parameters: Record<string, string> }
+  | {
+      readonly kind: 'connect';
+      readonly endpoint: string;
+      readonly token: string;
+      readonly upload: string | null;
+      readonly retryMs: number;
+      readonly parameters: Record<string, string>;
+    }
   | { readonly kind: 'disconnect' }
   | { readonly kind: 'subscribe'; readonly stream: string; readonly parameters: Record<string, unknown> | null }
   | { readonly kind: 'query'; readonly sql: string; readonly values: unknown[] }
@@ -56,7 +70,10 @@ async function run(command: SdkCommand): Promise<unknown> {
 
 async function open(folder: string, tables: Readonly<Record<string, SdkTable>>): Promise<void> {
   const schema = Object.fromEntries(
-    Object.entries(tables).map(([name, columns]) => [name, new Table(Object.fromEntries(Object.entries(columns).map(([key, type]) => [key, column[type]])))]),
+    Object.entries(tables).map(([name, columns]) => [
+      name,
+      new Table(Object.fromEntries(Object.entries(columns).map(([key, type]) => [key, column[type]]))),
+    ]),
   );
   database = new PowerSyncDatabase({
     schema: new Schema(schema),
@@ -100,7 +117,8 @@ async function status(): Promise<SdkStatus> {
 process.on('message', ({ id, command }: { id: number; command: SdkCommand }) => {
   run(command).then(
     (result) => process.send!({ id, result }),
-    (error: unknown) => process.send!({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    (error: unknown) =>
+      process.send!({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
   );
 });
 process.on('disconnect', () => process.exit(0));

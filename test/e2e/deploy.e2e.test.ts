@@ -29,7 +29,12 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     await fixture.close();
   });
   const connect = async (service: Service, user: string, streams: object): Promise<ProtocolClient> => {
-    const client = createProtocolClient({ endpoint: service.endpoint, token: await fixture.instance.token(user), clientId: user, streams });
+    const client = createProtocolClient({
+      endpoint: service.endpoint,
+      token: await fixture.instance.token(user),
+      clientId: user,
+      streams,
+    });
     clients.push(client);
     await client.connect();
     await client.until(() => client.completedOp !== null, 'the first checkpoint', 30_000);
@@ -44,13 +49,17 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     expect((await deploy(service, BEFORE)).status).toBe(200);
     await fixture.instance.untilActive(service);
     const unaffected = await connect(service, 'bob', { include_defaults: true, subscriptions: [] });
-    const affected = await connect(service, 'alice', { include_defaults: false, subscriptions: [{ stream: 'mine', parameters: null, override_priority: null }] });
+    const affected = await connect(service, 'alice', {
+      include_defaults: false,
+      subscriptions: [{ stream: 'mine', parameters: null, override_priority: null }],
+    });
     const operationsBefore = unaffected.counts.operations;
     expect(operationsBefore).toBe(2000);
 
     let writing = true;
     const load = (async () => {
-      for (let turn = 0; writing; turn++) await fixture.sql(`UPDATE items SET title = $1 WHERE n % 50 = $2`, [`turn ${turn}`, turn % 50]);
+      for (let turn = 0; writing; turn++)
+        await fixture.sql(`UPDATE items SET title = $1 WHERE n % 50 = $2`, [`turn ${turn}`, turn % 50]);
     })();
     expect((await deploy(service, 'streams: 5')).status).toBe(422);
     expect((await deploy(service, AFTER)).status).toBe(200);
@@ -63,7 +72,9 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     writing = false;
     await load;
 
-    const expected = await fixture.sql<{ id: string; title: string }>(`SELECT id, title, owner_id FROM items ORDER BY id COLLATE "C"`);
+    const expected = await fixture.sql<{ id: string; title: string }>(
+      `SELECT id, title, owner_id FROM items ORDER BY id COLLATE "C"`,
+    );
     const rowsOf = (client: ProtocolClient): string[] => [...client.visible.values()].toSorted();
     const wanted = expected.map((row) => JSON.stringify(row)).toSorted();
     await affected.until(() => JSON.stringify(rowsOf(affected)) === JSON.stringify(wanted), 'the new columns', 30_000);
@@ -71,7 +82,11 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     expect(unaffected.visible.size).toBe(2000);
     // It goes on receiving what concerns it, in the buckets it had.
     await fixture.sql(`UPDATE lists SET name = 'changed' WHERE id = 'l7'`);
-    await unaffected.until(() => unaffected.counts.operations === operationsBefore + 1, 'a change after the deployment', 15_000);
+    await unaffected.until(
+      () => unaffected.counts.operations === operationsBefore + 1,
+      'a change after the deployment',
+      15_000,
+    );
   });
 
   test('a lost replication slot: everything is copied again while clients are served (R-103)', async () => {
@@ -82,11 +97,14 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     await fixture.instance.untilActive(api);
     const client = await connect(api, 'bob', { include_defaults: true, subscriptions: [] });
     await replicator.stop();
-    await fixture.sql(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`);
+    await fixture.sql(
+      `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()`,
+    );
     await fixture.sql(`UPDATE lists SET name = 'while away' WHERE id = 'l1'`);
     await fixture.sql(`DELETE FROM lists WHERE id = 'l2'`);
     await fixture.instance.start('sync');
-    const names = (): string => [...client.visible.values()].map((row) => (JSON.parse(row) as { name: string }).name).join();
+    const names = (): string =>
+      [...client.visible.values()].map((row) => (JSON.parse(row) as { name: string }).name).join();
     await client.until(() => client.visible.size === 49 && names().includes('while away'), 'the new copy', 60_000);
     const slots = await fixture.sql(`SELECT slot_name FROM pg_replication_slots WHERE database = current_database()`);
     expect(slots).toHaveLength(1);

@@ -7,7 +7,10 @@ import { startSdkClient, type SdkClient } from '../client/sdk-client.ts';
 import { createDevCheckout, type DevCheckout, type DevRun } from '../instance/dev-checkout.ts';
 import { until } from '../instance/instance.ts';
 
-const TABLES = { lists: { name: 'text' }, todos: { list_id: 'text', description: 'text', completed: 'integer' } } as const;
+const TABLES = {
+  lists: { name: 'text' },
+  todos: { list_id: 'text', description: 'text', completed: 'integer' },
+} as const;
 const DESCRIPTIONS = 'SELECT description FROM todos ORDER BY description';
 /** There is none on this machine; nobody and its group have these numbers on Debian and most others. */
 const ORDINARY = { uid: 65_534, gid: 65_534 };
@@ -37,7 +40,10 @@ async function connected(run: DevRun, user: string): Promise<SdkClient> {
   return client;
 }
 
-const has = (...wanted: string[]) => (rows: Record<string, unknown>[]): boolean => JSON.stringify(rows.map((row) => row['description'])) === JSON.stringify(wanted);
+const has =
+  (...wanted: string[]) =>
+  (rows: Record<string, unknown>[]): boolean =>
+    JSON.stringify(rows.map((row) => row['description'])) === JSON.stringify(wanted);
 
 async function untilAllGone(run: DevRun): Promise<void> {
   let alive: string[] = [];
@@ -50,35 +56,43 @@ const users = [
   { name: 'an ordinary user', user: ORDINARY },
 ];
 describe.each(users)('as $name', ({ user }) => {
-  test.skipIf(user !== undefined && process.getuid?.() !== 0)('a client syncs and writes; the data survive an orderly end and a kill -9', async () => {
-    checkout = await createDevCheckout(user);
-    const first = await checkout.start();
-    await first.untilReady();
-    const [page, script] = await Promise.all([fetch(`${first.url}/demo`), fetch(`${first.url}/demo/app.js`)]);
-    expect([page.status, script.status]).toEqual([200, 200]);
-    const alice = await connected(first, 'alice');
-    await alice.untilQuery(DESCRIPTIONS, has('Apples', 'Bread'));
-    await alice.execute(`INSERT INTO todos (id, list_id, description, completed) VALUES ('t-milk', 'groceries', 'Milk', 0)`);
-    await until('the row in Postgres', async () => (await sql(first, `SELECT FROM todos WHERE id = 't-milk'`)).length === 1);
-    expect(await first.signal('SIGTERM', 'npm')).toBe(0);
-    // npm ends after everything it started.
-    expect(await first.alive()).toEqual([]);
+  test.skipIf(user !== undefined && process.getuid?.() !== 0)(
+    'a client syncs and writes; the data survive an orderly end and a kill -9',
+    async () => {
+      checkout = await createDevCheckout(user);
+      const first = await checkout.start();
+      await first.untilReady();
+      const [page, script] = await Promise.all([fetch(`${first.url}/demo`), fetch(`${first.url}/demo/app.js`)]);
+      expect([page.status, script.status]).toEqual([200, 200]);
+      const alice = await connected(first, 'alice');
+      await alice.untilQuery(DESCRIPTIONS, has('Apples', 'Bread'));
+      await alice.execute(
+        `INSERT INTO todos (id, list_id, description, completed) VALUES ('t-milk', 'groceries', 'Milk', 0)`,
+      );
+      await until(
+        'the row in Postgres',
+        async () => (await sql(first, `SELECT FROM todos WHERE id = 't-milk'`)).length === 1,
+      );
+      expect(await first.signal('SIGTERM', 'npm')).toBe(0);
+      // npm ends after everything it started.
+      expect(await first.alive()).toEqual([]);
 
-    const second = await checkout.start();
-    await second.untilReady();
-    const bob = await connected(second, 'bob');
-    await bob.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Milk'));
-    await sql(second, `UPDATE todos SET description = 'Soy milk' WHERE id = 't-milk'`);
-    await bob.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Soy milk'));
-    await second.signal('SIGKILL', 'group');
-    await untilAllGone(second);
+      const second = await checkout.start();
+      await second.untilReady();
+      const bob = await connected(second, 'bob');
+      await bob.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Milk'));
+      await sql(second, `UPDATE todos SET description = 'Soy milk' WHERE id = 't-milk'`);
+      await bob.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Soy milk'));
+      await second.signal('SIGKILL', 'group');
+      await untilAllGone(second);
 
-    const third = await checkout.start();
-    await third.untilReady();
-    const again = await connected(third, 'bob');
-    await again.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Soy milk'));
-    expect(third.output()).not.toMatch(/ERROR|WARN/);
-  });
+      const third = await checkout.start();
+      await third.untilReady();
+      const again = await connected(third, 'bob');
+      await again.untilQuery(DESCRIPTIONS, has('Apples', 'Bread', 'Soy milk'));
+      expect(third.output()).not.toMatch(/ERROR|WARN/);
+    },
+  );
 });
 
 test('Ctrl-C, which a terminal sends to every process of the group, and npm once more', async () => {
@@ -113,11 +127,15 @@ test('when npm is killed nothing stays behind', async () => {
 test('a port in use, and a second start in the same checkout, are told in one line', async () => {
   checkout = await createDevCheckout();
   const other = createServer();
-  const port = await new Promise<number>((resolve) => other.listen(0, () => resolve((other.address() as { port: number }).port)));
+  const port = await new Promise<number>((resolve) =>
+    other.listen(0, () => resolve((other.address() as { port: number }).port)),
+  );
   const refused = await checkout.start({ port });
   await until('npm start to give up', () => refused.npm.exitCode !== null);
   expect(refused.npm.exitCode).toBe(1);
-  expect(refused.output()).toContain(`[PSYNC_S0120] Port ${port} is in use. Stop the program that has it, or choose another: npm start -- -p ${port + 1}\n`);
+  expect(refused.output()).toContain(
+    `[PSYNC_S0120] Port ${port} is in use. Stop the program that has it, or choose another: npm start -- -p ${port + 1}\n`,
+  );
   expect(refused.output()).not.toMatch(/\n\s+at /);
   other.close();
 

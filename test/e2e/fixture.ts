@@ -25,7 +25,10 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
   const source = await (await postgres()).createDatabase();
   const pool = new pg.Pool({ connectionString: source.url, max: 8 });
   await pool.query(options.schema);
-  const storage: TestDatabase = options.storage === 'mongodb' ? await (await mongodb()).createDatabase() : await (await postgres()).createDatabase();
+  const storage: TestDatabase =
+    options.storage === 'mongodb'
+      ? await (await mongodb()).createDatabase()
+      : await (await postgres()).createDatabase();
   const prefix = options.redis ? (await redis()).createPrefix() : null;
   const { apiParameters, extraYaml } = options;
   const instance = await createInstance({

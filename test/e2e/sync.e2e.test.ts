@@ -47,7 +47,9 @@ describe.each([
     const alice = await connect('alice');
     await alice.untilSynced(60_000);
     await untilEqual(alice, 'alice');
-    const [{ count }] = (await alice.query<{ count: number }>('SELECT count(*) AS count FROM items')) as [{ count: number }];
+    const [{ count }] = (await alice.query<{ count: number }>('SELECT count(*) AS count FROM items')) as [
+      { count: number },
+    ];
     expect(count).toBe(ROWS);
   });
 
@@ -80,7 +82,9 @@ describe.each([
     const dora = await connect('dora');
     await dora.untilSynced();
     for (let round = 1; round <= 5; round++) {
-      await fixture.sql(`INSERT INTO items SELECT 'd' || ${round} || '-' || i, 'none', 'dora', 't', i FROM generate_series(1, 500) i`);
+      await fixture.sql(
+        `INSERT INTO items SELECT 'd' || ${round} || '-' || i, 'none', 'dora', 't', i FROM generate_series(1, 500) i`,
+      );
     }
     const seen = new Set<number>();
     await dora.untilQuery('SELECT count(*) AS count FROM items', ([row]) => {

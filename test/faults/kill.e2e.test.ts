@@ -14,7 +14,10 @@ function writeContinuously(fixture: Fixture): { stop(): Promise<number> } {
     while (!stopped) {
       const id = transactions++;
       await fixture.sql(`INSERT INTO items VALUES ($1, 'l1', $2, 'new', $3)`, [`n${id}`, USERS[id % 2], id]);
-      await fixture.sql(`UPDATE items SET owner_id = CASE owner_id WHEN 'alice' THEN 'bob' ELSE 'alice' END WHERE n % 7 = $1`, [id % 7]);
+      await fixture.sql(
+        `UPDATE items SET owner_id = CASE owner_id WHEN 'alice' THEN 'bob' ELSE 'alice' END WHERE n % 7 = $1`,
+        [id % 7],
+      );
       if (id % 5 === 4) await fixture.sql(`DELETE FROM items WHERE n = $1`, [id - 4]);
       if (id % 11 === 10) await fixture.sql(`UPDATE items SET id = id || 'k' WHERE n = $1`, [id - 1]);
     }
@@ -37,8 +40,15 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
   });
 
   const begin = async (): Promise<{ leader: Service; standby: Service; workers: [Service, Service] }> => {
-    fixture = await createFixture({ storage, redis: true, schema: SHARED_LISTS.schema, syncConfig: SHARED_LISTS.syncConfig });
-    await fixture.sql(`INSERT INTO items SELECT 'i' || i, 'l1', CASE i % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 't', i FROM generate_series(1, 2000) i`);
+    fixture = await createFixture({
+      storage,
+      redis: true,
+      schema: SHARED_LISTS.schema,
+      syncConfig: SHARED_LISTS.syncConfig,
+    });
+    await fixture.sql(
+      `INSERT INTO items SELECT 'i' || i, 'l1', CASE i % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 't', i FROM generate_series(1, 2000) i`,
+    );
     const leader = await fixture.instance.start('sync');
     const workers: [Service, Service] = [await fixture.instance.start('api'), await fixture.instance.start('api')];
     await fixture.instance.untilActive(workers[0]);
@@ -112,7 +122,11 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     await fixture.sql(`INSERT INTO lists VALUES ('after', 'the pause')`);
     await clients[0]!.untilQuery('SELECT id FROM lists', (rows) => rows.length === 1, 20_000);
     leader.resume();
-    await until('the former leader to notice', () => /fenced|Lost the lease|PSYNC_S1003|starts again/.test(leader.output()), 15_000);
+    await until(
+      'the former leader to notice',
+      () => /fenced|Lost the lease|PSYNC_S1003|starts again/.test(leader.output()),
+      15_000,
+    );
     await writer.stop();
     await allEqual();
   });

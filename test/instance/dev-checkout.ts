@@ -69,7 +69,11 @@ export async function createDevCheckout(user?: Owner): Promise<DevCheckout> {
       for (const run of runs) {
         if (run.npm.exitCode === null && run.npm.signalCode === null) await run.signal('SIGTERM', 'npm');
       }
-      await until('all processes to end', async () => (await runs[0]?.alive())?.length === 0 || runs.length === 0, 20_000);
+      await until(
+        'all processes to end',
+        async () => (await runs[0]?.alive())?.length === 0 || runs.length === 0,
+        20_000,
+      );
       await rm(dataFolder, { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     },
@@ -78,7 +82,11 @@ export async function createDevCheckout(user?: Owner): Promise<DevCheckout> {
 
 function startRun(options: { folder: string; dataFolder: string; user: Owner | undefined; port: number }): DevRun {
   const { folder, dataFolder, user, port } = options;
-  const environment: NodeJS.ProcessEnv = { ...process.env, HOME: user ? folder : process.env['HOME'], npm_config_update_notifier: 'false' };
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    HOME: user ? folder : process.env['HOME'],
+    npm_config_update_notifier: 'false',
+  };
   for (const name of Object.keys(environment)) {
     // What a test runner under npm leaves behind is not what a terminal has.
     if (/^(npm_(?!config_update)|NODE_ENV|NODE_OPTIONS|VITEST)/.test(name)) delete environment[name];
@@ -108,7 +116,8 @@ function startRun(options: { folder: string; dataFolder: string; user: Owner | u
     async untilSaid(text, timeoutMs = 20_000) {
       const said = (): boolean => {
         if (typeof text === 'string' ? output.includes(text) : text.test(output)) return true;
-        if (npm.exitCode !== null) throw new Error(`npm start ended with ${npm.exitCode} before it said ${text}:\n${output}`);
+        if (npm.exitCode !== null)
+          throw new Error(`npm start ended with ${npm.exitCode} before it said ${text}:\n${output}`);
         return false;
       };
       await until(`npm start to say ${text}`, said, timeoutMs, () => output);
@@ -136,7 +145,8 @@ async function aliveIn(folder: string, dataFolder: string, npm: ChildProcess): P
   for (const pid of (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))) {
     const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
     const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    if (command !== '' && [folder, dataFolder].some((path) => command.includes(path) || environment.includes(path))) found.push(`${pid} ${command}`);
+    if (command !== '' && [folder, dataFolder].some((path) => command.includes(path) || environment.includes(path)))
+      found.push(`${pid} ${command}`);
   }
   if (found.length === 0 && npm.exitCode === null && npm.signalCode === null) found.push(`${npm.pid} npm`);
   return found;

@@ -53,8 +53,17 @@ export interface Instance {
 }
 
 export interface Diagnostics {
-  readonly active_sync_rules?: { readonly content?: string; readonly connections: readonly { readonly slot_name: string; readonly last_lsn?: string; readonly initial_replication_done: boolean }[] };
-  readonly deploying_sync_rules?: { readonly connections: readonly { readonly slot_name: string; readonly initial_replication_done: boolean }[] };
+  readonly active_sync_rules?: {
+    readonly content?: string;
+    readonly connections: readonly {
+      readonly slot_name: string;
+      readonly last_lsn?: string;
+      readonly initial_replication_done: boolean;
+    }[];
+  };
+  readonly deploying_sync_rules?: {
+    readonly connections: readonly { readonly slot_name: string; readonly initial_replication_done: boolean }[];
+  };
 }
 
 export async function createInstance(options: InstanceOptions): Promise<Instance> {
@@ -72,7 +81,12 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
   const instance: Instance = {
     async start(role) {
       const port = await freePort();
-      const service = spawnService(role, port, ['start', '-r', role, '-c', await writeConfig(port)], options.logLevel ?? 'info');
+      const service = spawnService(
+        role,
+        port,
+        ['start', '-r', role, '-c', await writeConfig(port)],
+        options.logLevel ?? 'info',
+      );
       services.add(service);
       if (role !== 'sync') await until(`the API of ${role} on ${port}`, () => answers(service), 30_000);
       return service;
@@ -85,17 +99,28 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
     },
     token: (userId, claims = {}, seconds = 3600) => {
       const now = Math.floor(Date.now() / 1000);
-      return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256', kid: 'test' }).setSubject(userId).setAudience(AUDIENCE).setIssuedAt(now).setExpirationTime(now + seconds).sign(secret);
+      return new SignJWT({ ...claims })
+        .setProtectedHeader({ alg: 'HS256', kid: 'test' })
+        .setSubject(userId)
+        .setAudience(AUDIENCE)
+        .setIssuedAt(now)
+        .setExpirationTime(now + seconds)
+        .sign(secret);
     },
     writeSyncConfig: (text) => writeFile(syncConfigFile, text),
     async diagnostics(service) {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' };
-      const response = await fetch(`${service.endpoint}/api/admin/v1/diagnostics`, { method: 'POST', headers, body: '{}' });
+      const response = await fetch(`${service.endpoint}/api/admin/v1/diagnostics`, {
+        method: 'POST',
+        headers,
+        body: '{}',
+      });
       if (!response.ok) return null;
       return ((await response.json()) as { data: Diagnostics }).data;
     },
     async untilActive(service, timeoutMs = 60_000) {
-      const active = async (): Promise<boolean> => Boolean((await instance.diagnostics(service).catch(() => null))?.active_sync_rules);
+      const active = async (): Promise<boolean> =>
+        Boolean((await instance.diagnostics(service).catch(() => null))?.active_sync_rules);
       await until('an active sync config', active, timeoutMs, () => service.output());
     },
     async close() {
@@ -127,7 +152,11 @@ ${extraYaml}
 }
 
 function spawnService(role: string, port: number, words: readonly string[], logLevel: string): Service {
-  const environment = { ...process.env, NODE_ENV: 'production', PS_LOG_LEVEL: process.env['MILLRACE_TEST_LOG'] ?? logLevel };
+  const environment = {
+    ...process.env,
+    NODE_ENV: 'production',
+    PS_LOG_LEVEL: process.env['MILLRACE_TEST_LOG'] ?? logLevel,
+  };
   const child = spawn(process.execPath, [LAUNCHER, ...words], { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
   let output = '';
   const keep = (chunk: Buffer): void => {
@@ -165,7 +194,8 @@ function ended(child: ChildProcess): Promise<number | null> {
 }
 
 async function answers(service: Service): Promise<boolean> {
-  if (service.child.exitCode !== null) throw new Error(`millrace ${service.role} ended with code ${service.child.exitCode}:\n${service.output()}`);
+  if (service.child.exitCode !== null)
+    throw new Error(`millrace ${service.role} ended with code ${service.child.exitCode}:\n${service.output()}`);
   return fetch(`${service.endpoint}/probes/liveness`).then(
     (response) => response.ok,
     () => false,
@@ -173,7 +203,12 @@ async function answers(service: Service): Promise<boolean> {
 }
 
 /** Waits for a condition; says what it waited for, and more, when it does not come. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean, timeoutMs = 30_000, more: () => string = () => ''): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  timeoutMs = 30_000,
+  more: () => string = () => '',
+): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms for ${what}.\n${more().slice(-6000)}`);

@@ -1,5 +1,6 @@
 /** Rows of `bucket_data` and `lookups` as the contract has them. */
 import type { Chunk, LookupEntry } from '../contract.ts';
+import { copiedRows, readInt8 } from './copy-out.ts';
 import { restoreKey } from './key-text.ts';
 
 export interface ChunkRow {
@@ -32,6 +33,32 @@ export function chunkOf(definition: number, row: ChunkRow): Chunk {
     totals: { lastOp: row.last_op, count: row.total_count, checksum: row.total_checksum },
     operations: Buffer.from(row.operations, 'base64'),
   };
+}
+
+type CopiedChunk = [Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer?];
+
+/**
+ * The columns of `CHUNK_COLUMNS`, in binary COPY. The operations are a buffer of their own: chunks are cached one by one. `extra` is told of
+ * a column after them.
+ */
+export function chunksOfCopy(definition: number, bytes: Buffer, extra?: (field: Buffer) => void): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (const row of copiedRows(bytes)) {
+    const [key, whole, first, last, count, checksum, totalCount, totalChecksum, operations, rest] = row as CopiedChunk;
+    if (extra && rest) extra(rest);
+    const lastOp = readInt8(last);
+    chunks.push({
+      definition,
+      key: restoreKey(key.toString('utf8'), whole === null ? null : whole.toString('utf8')),
+      firstOp: readInt8(first),
+      lastOp,
+      count: count.readInt32BE(0),
+      checksum: readInt8(checksum),
+      totals: { lastOp, count: readInt8(totalCount), checksum: readInt8(totalChecksum) },
+      operations: Buffer.from(operations),
+    });
+  }
+  return chunks;
 }
 
 export interface LookupRow {

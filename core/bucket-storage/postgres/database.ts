@@ -3,6 +3,7 @@
  * correctness depends on are set on every connection, whatever the role's defaults are.
  */
 import pg, { type ClientConfig, type CustomTypesConfig, type PoolConfig } from 'pg';
+import { copyOut } from './copy-out.ts';
 import { failureKind, storageError } from './failure.ts';
 import { resultTypes } from './result-types.ts';
 
@@ -35,6 +36,8 @@ export interface Database extends Queryable {
   read<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Like `read`, each row as a list of its columns: for many small rows. */
   readTuples<Tuple extends readonly unknown[]>(statement: Statement, values?: readonly unknown[]): Promise<Tuple[]>;
+  /** Bytes of a query in binary COPY (copy-out.ts), repeated like `read`. The query holds literals only. */
+  copy(query: string): Promise<Buffer>;
   /** A connection of its own that takes statements without waiting for the answers of those before. */
   connectPipelined(applicationName: string): Promise<pg.Client>;
   readonly closed: boolean;
@@ -91,18 +94,17 @@ export function openDatabase(config: PoolConfig, log: StorageLog): Database {
   const query = async (statement: Statement, values: readonly unknown[], rowMode?: 'array'): Promise<pg.QueryResult> =>
     pool.query({ ...statement, values: values as unknown[], ...(rowMode && { rowMode }) } as pg.QueryConfig);
 
-  const read = async <Row>(
-    statement: Statement,
-    values: readonly unknown[] = [],
-    rowMode?: 'array',
-  ): Promise<Row[]> => {
+  /** Once more on another connection when the first one was lost: for what changes nothing. */
+  const again = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      return (await query(statement, values, rowMode)).rows as Row[];
+      return await work();
     } catch (error) {
       if (failureKind(error) !== 'connection' || closing) throw storageError(error);
     }
-    return coded(async () => (await query(statement, values, rowMode)).rows as Row[]);
+    return coded(work);
   };
+  const read = <Row>(statement: Statement, values: readonly unknown[] = [], rowMode?: 'array'): Promise<Row[]> =>
+    again(async () => (await query(statement, values, rowMode)).rows as Row[]);
 
   return {
     rows: <Row extends object>(statement: Statement, values: readonly unknown[] = []) =>
@@ -110,6 +112,7 @@ export function openDatabase(config: PoolConfig, log: StorageLog): Database {
     change: (statement, values = []) => coded(async () => (await query(statement, values)).rowCount ?? 0),
     read: (statement, values) => read(statement, values),
     readTuples: (statement, values) => read(statement, values, 'array'),
+    copy: (text) => again(() => copyWith(pool, text)),
     transaction: async (work) => {
       for (let conflicts = 0; ; conflicts++) {
         try {
@@ -141,6 +144,18 @@ async function connectPipelined(settings: ClientConfig): Promise<pg.Client> {
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function copyWith(pool: pg.Pool, text: string): Promise<Buffer> {
+  const client = await pool.connect();
+  try {
+    const bytes = await copyOut(client, text);
+    client.release();
+    return bytes;
+  } catch (error) {
+    client.release(error as Error);
     throw error;
   }
 }

@@ -1,8 +1,9 @@
 /** What a writer reads: its own unpublished data included, and only while its epoch is the newest. */
+import { escapeLiteral } from 'pg';
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { BucketRef, BucketTotals, Chunk, LookupEntry } from '../contract.ts';
 import { int4Array, textArray } from './binary-arrays.ts';
-import { CHUNK_ANSWER, CHUNK_COLUMNS, chunkOf, lookupEntryOf, type ChunkRow, type LookupRow } from './chunk-rows.ts';
+import { CHUNK_COLUMNS, chunksOfCopy, lookupEntryOf, type LookupRow } from './chunk-rows.ts';
 import type { Database, Queryable, Statement } from './database.ts';
 import { indexKey } from './key-text.ts';
 import { fenced } from './stream-state.ts';
@@ -24,8 +25,8 @@ const IS_LEADING = 'EXISTS (SELECT FROM powersync.sources WHERE source = $1 AND 
 
 const READ_STATES: Statement = {
   name: 'read_states',
-  text: `SELECT ${IS_LEADING}, s.state FROM unnest($3::text[]) WITH ORDINALITY AS k(key, n)
-    LEFT JOIN powersync.row_states s ON s.key = k.key ORDER BY k.n`,
+  // A look-up per key, whatever the planner thinks of the table; unnest keeps the order.
+  text: `SELECT ${IS_LEADING}, (SELECT s.state FROM powersync.row_states s WHERE s.key = k.key) FROM unnest($3::text[]) AS k(key)`,
 };
 
 export async function readRowStates(
@@ -93,14 +94,13 @@ export async function assertEpoch(transaction: Queryable, { source, epoch }: Wri
   if (!row!.is_leading) throw fenced(source);
 }
 
-const SCAN_CHUNKS: Statement = {
-  name: 'scan_chunks',
-  text: `SELECT ${CHUNK_ANSWER} FROM (
-      SELECT ${CHUNK_COLUMNS}, sum(octet_length(operations)) OVER (ORDER BY key, last_op) - octet_length(operations) AS before FROM (
-        SELECT ${CHUNK_COLUMNS} FROM powersync.bucket_data
-        WHERE definition = $1 AND (key, last_op) > ($2, $3::bigint) ORDER BY key, last_op LIMIT ${SCAN_ROWS}) page
-    ) sized WHERE before < ${SCAN_BYTES} ORDER BY key, last_op`,
-};
+const scanQuery = (definition: number, key: string, op: number): string => `
+  SELECT ${CHUNK_COLUMNS} FROM (
+    SELECT ${CHUNK_COLUMNS}, sum(octet_length(operations)) OVER (ORDER BY key, last_op) - octet_length(operations) AS before FROM (
+      SELECT ${CHUNK_COLUMNS} FROM powersync.bucket_data
+      WHERE definition = ${definition} AND (key, last_op) > (${escapeLiteral(key)}, ${op}::bigint)
+      ORDER BY key, last_op LIMIT ${SCAN_ROWS}) page
+  ) sized WHERE before < ${SCAN_BYTES} ORDER BY key, last_op`;
 
 export async function* scanDefinition(
   database: Database,
@@ -108,15 +108,17 @@ export async function* scanDefinition(
   definition: number,
   signal?: AbortSignal,
 ): AsyncGenerator<Chunk> {
-  let after: [string, number] = ['', 0];
+  let key = '';
+  let op = 0;
   for (;;) {
     signal?.throwIfAborted();
     await assertLeading(database, identity);
-    const rows = await database.read<ChunkRow>(SCAN_CHUNKS, [definition, ...after]);
-    for (const row of rows) yield chunkOf(definition, row);
-    const last = rows.at(-1);
+    const chunks = chunksOfCopy(definition, await database.copy(scanQuery(definition, key, op)));
+    yield* chunks;
+    const last = chunks.at(-1);
     if (!last) return;
-    after = [last.key, last.last_op];
+    key = indexKey(last.key);
+    op = last.lastOp;
   }
 }
 

@@ -3,7 +3,14 @@ import { deserialize, EJSON, Int32 } from 'bson';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { countOperations, dataLines, LINE_OPERATIONS } from '../data-lines.ts';
-import type { BucketEntry, CheckpointDiffLine, CheckpointLine, EncodedLine, LineEncoding, StreamEntry } from '../lines.ts';
+import type {
+  BucketEntry,
+  CheckpointDiffLine,
+  CheckpointLine,
+  EncodedLine,
+  LineEncoding,
+  StreamEntry,
+} from '../lines.ts';
 import { encodeOperations, type Operation } from '../operations.ts';
 import { bsonEncoding } from './bson.ts';
 import { ndjsonEncoding, ndjsonObjectsEncoding } from './ndjson.ts';
@@ -22,7 +29,9 @@ const bucket: fc.Arbitrary<BucketEntry> = fc.record({
 const stream: fc.Arbitrary<StreamEntry> = fc.record({
   name,
   isDefault: fc.boolean(),
-  errors: fc.array(fc.record({ subscription: fc.oneof(fc.constant('default' as const), fc.nat(5)), message: name }), { maxLength: 2 }),
+  errors: fc.array(fc.record({ subscription: fc.oneof(fc.constant('default' as const), fc.nat(5)), message: name }), {
+    maxLength: 2,
+  }),
 });
 const checkpoint: fc.Arbitrary<CheckpointLine> = fc.record({
   lastOpId: opId,
@@ -50,7 +59,8 @@ const fromJson = (line: EncodedLine): unknown => {
   expect(text.indexOf('\n')).toBe(text.length - 1);
   return JSON.parse(text);
 };
-const withWriteCheckpoint = (value: bigint | null): object => (value === null ? {} : { write_checkpoint: String(value) });
+const withWriteCheckpoint = (value: bigint | null): object =>
+  value === null ? {} : { write_checkpoint: String(value) };
 
 describe.each([
   ['BSON', bsonEncoding, fromBson],
@@ -88,7 +98,9 @@ describe.each([
 
   test('completions and keep-alive', () => {
     expect(read(encoding.checkpointComplete(12))).toEqual({ checkpoint_complete: { last_op_id: '12' } });
-    expect(read(encoding.partialCheckpointComplete(12, 0))).toEqual({ partial_checkpoint_complete: { last_op_id: '12', priority: 0 } });
+    expect(read(encoding.partialCheckpointComplete(12, 0))).toEqual({
+      partial_checkpoint_complete: { last_op_id: '12', priority: 0 },
+    });
     expect(read(encoding.tokenExpiresIn(0))).toEqual({ token_expires_in: 0 });
   });
 });
@@ -128,7 +140,8 @@ const asRuns = (lists: readonly Operation[][]): { lastOp: number; count: number;
 
 /** An operation as clients see it. */
 function expected(item: Operation, form: 'string' | 'object'): object {
-  if (item.op === 'MOVE' || item.op === 'CLEAR') return { op_id: String(item.opId), op: item.op, checksum: item.checksum };
+  if (item.op === 'MOVE' || item.op === 'CLEAR')
+    return { op_id: String(item.opId), op: item.op, checksum: item.checksum };
   const data = item.data === null || form === 'string' ? item.data : (JSON.parse(item.data) as unknown);
   return {
     op_id: String(item.opId),
@@ -155,7 +168,11 @@ describe('data lines', () => {
         for (const [index, line] of lines.entries()) {
           const { data } = read(line) as { data: Record<string, unknown> };
           const operations = data['data'] as Record<string, unknown>[];
-          expect(data).toMatchObject({ bucket: bucketName, after: position, has_more: hasMore || index < lines.length - 1 });
+          expect(data).toMatchObject({
+            bucket: bucketName,
+            after: position,
+            has_more: hasMore || index < lines.length - 1,
+          });
           expect(operations).toHaveLength(line.operations);
           position = data['next_after'] as string;
           expect(operations.at(-1)?.['op_id']).toBe(position);
@@ -186,7 +203,11 @@ describe('data lines', () => {
 
   test('a large chunk is forwarded, not copied; small ones share a line within the bounds (S-575)', () => {
     const big = { lastOp: 1, count: 1, operations: encodeOperations([put(1, 'x'.repeat(70_000))]) };
-    const small = Array.from({ length: 2500 }, (_, index) => ({ lastOp: index + 2, count: 1, operations: encodeOperations([put(index + 2, 'x')]) }));
+    const small = Array.from({ length: 2500 }, (_, index) => ({
+      lastOp: index + 2,
+      count: 1,
+      operations: encodeOperations([put(index + 2, 'x')]),
+    }));
     const lines = dataLines(bsonEncoding, 'b', 0, [big, ...small], false);
     expect(lines[0]!.parts[1]).toBe(big.operations);
     expect(lines.slice(1).map((line) => line.operations)).toEqual([LINE_OPERATIONS, LINE_OPERATIONS, 500]);
@@ -194,7 +215,15 @@ describe('data lines', () => {
 });
 
 function put(op: number, text: string): Operation {
-  return { opId: op, op: 'PUT', objectType: 't', objectId: 'a', subkey: '1/a', checksum: 7, data: JSON.stringify({ id: 'a', text }) };
+  return {
+    opId: op,
+    op: 'PUT',
+    objectType: 't',
+    objectId: 'a',
+    subkey: '1/a',
+    checksum: 7,
+    data: JSON.stringify({ id: 'a', text }),
+  };
 }
 
 describe('types on the wire', () => {
@@ -202,7 +231,9 @@ describe('types on the wire', () => {
     const bytes = bsonEncoding.checkpoint({
       lastOpId: 5,
       writeCheckpoint: 2n ** 63n - 1n,
-      buckets: [{ bucket: 'b', checksum: 0xffffffff, count: 3, priority: 1, subscriptions: [{ sub: 2 }, { default: 0 }] }],
+      buckets: [
+        { bucket: 'b', checksum: 0xffffffff, count: 3, priority: 1, subscriptions: [{ sub: 2 }, { default: 0 }] },
+      ],
       streams: [{ name: 's', isDefault: true, errors: [{ subscription: 1, message: 'm' }] }],
     });
     const read = deserialize(whole(bytes), { promoteValues: false }) as {
@@ -224,7 +255,13 @@ describe('types on the wire', () => {
             lastOpId: 2050,
             writeCheckpoint: 17n,
             buckets: [
-              { bucket: '5#harbours|0[]', checksum: 2882400001, count: 12, priority: 3, subscriptions: [{ default: 0 }] },
+              {
+                bucket: '5#harbours|0[]',
+                checksum: 2882400001,
+                count: 12,
+                priority: 3,
+                subscriptions: [{ default: 0 }],
+              },
               { bucket: '5#boat_log|0["b-1"]', checksum: 0, count: 0, priority: 0, subscriptions: [{ sub: 1 }] },
             ],
             streams: [{ name: 'harbours', isDefault: true, errors: [{ subscription: 'default', message: 'e' }] }],
@@ -233,16 +270,32 @@ describe('types on the wire', () => {
             lastOpId: 2063,
             writeCheckpoint: null,
             removed: ['5#boat_log|0["b-1"]'],
-            updated: [{ bucket: '5#harbours|0[]', checksum: 1, count: 13, priority: 3, subscriptions: [{ default: 0 }, { sub: 0 }] }],
+            updated: [
+              {
+                bucket: '5#harbours|0[]',
+                checksum: 1,
+                count: 13,
+                priority: 3,
+                subscriptions: [{ default: 0 }, { sub: 0 }],
+              },
+            ],
           }),
-          ...dataLines(encoding, '5#harbours|0[]', 12, asRuns([[put(13, 'ä"')], [{ ...put(14, ''), op: 'REMOVE', data: null }]]), true),
+          ...dataLines(
+            encoding,
+            '5#harbours|0[]',
+            12,
+            asRuns([[put(13, 'ä"')], [{ ...put(14, ''), op: 'REMOVE', data: null }]]),
+            true,
+          ),
           encoding.partialCheckpointComplete(2063, 1),
           encoding.checkpointComplete(2063),
           encoding.tokenExpiresIn(2875),
         ].flatMap((line) => line.parts),
       );
-    const hash = (encoding: LineEncoding): string => createHash('sha256').update(sample(encoding)).digest('hex').slice(0, 16);
-    expect({ bson: hash(bsonEncoding), ndjson: hash(ndjsonEncoding), objects: hash(ndjsonObjectsEncoding) }).toMatchInlineSnapshot(`
+    const hash = (encoding: LineEncoding): string =>
+      createHash('sha256').update(sample(encoding)).digest('hex').slice(0, 16);
+    expect({ bson: hash(bsonEncoding), ndjson: hash(ndjsonEncoding), objects: hash(ndjsonObjectsEncoding) })
+      .toMatchInlineSnapshot(`
       {
         "bson": "5c805487f4cea405",
         "ndjson": "b4f9dc0273166396",

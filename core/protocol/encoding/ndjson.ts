@@ -78,7 +78,10 @@ export function renderOperations(bytes: Buffer, form: DataForm): string {
 }
 
 function malformed(): Error {
-  return codedError('PSYNC_S0001', 'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.');
+  return codedError(
+    'PSYNC_S0001',
+    'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.',
+  );
 }
 
 function createNdjsonEncoding(name: 'ndjson' | 'ndjson-objects', form: DataForm): LineEncoding {

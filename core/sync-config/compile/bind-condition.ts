@@ -13,10 +13,13 @@ export function bindCondition(node: Expr | null, scope: Scope, context: QueryCon
   if (node === null) return ALWAYS;
   const ledger = openCondition(node);
   let complete = true;
-  const binder = createBinder(ledger, scope, { ...context, report: (level, ...finding) => {
-    if (level === 'error') complete = false;
-    context.report(level, ...finding);
-  } });
+  const binder = createBinder(ledger, scope, {
+    ...context,
+    report: (level, ...finding) => {
+      if (level === 'error') complete = false;
+      context.report(level, ...finding);
+    },
+  });
   const condition = binder(node, false);
   if (complete) attempt(context, () => ledger.verify(), undefined);
   return condition;
@@ -54,7 +57,13 @@ function operands(node: Expr, op: 'and' | 'or'): Expr[] {
 }
 
 /** An OR that one side of the plan can evaluate as it stands needs no branches. */
-function bindWhole(node: Expr, negated: boolean, ledger: ConditionLedger, scope: Scope, context: QueryContext): Condition | null {
+function bindWhole(
+  node: Expr,
+  negated: boolean,
+  ledger: ConditionLedger,
+  scope: Scope,
+  context: QueryContext,
+): Condition | null {
   if (hasSet(node, context)) return null;
   let value: BoundExpr;
   try {
@@ -90,7 +99,8 @@ function hasSet(node: Expr, context: QueryContext): boolean {
 }
 
 const leafOf = (leaf: Leaf): Condition => ({ kind: 'leaf', leaf });
-const negate = (value: BoundExpr, negated: boolean): BoundExpr => (negated ? { kind: 'unary', op: 'not', operand: value } : value);
+const negate = (value: BoundExpr, negated: boolean): BoundExpr =>
+  negated ? { kind: 'unary', op: 'not', operand: value } : value;
 
 interface PredicateContext {
   readonly ledger: ConditionLedger;
@@ -125,9 +135,17 @@ function checkMatch(worlds: readonly World[], node: Expr, negated: boolean): voi
   if (!negated) return;
   const parameters = worlds.some((world) => world.kind !== 'row');
   if (parameters) {
-    throw new SqlError('PSYNC_R2210', 'A match with a parameter cannot be negated; state positively which rows match.', node);
+    throw new SqlError(
+      'PSYNC_R2210',
+      'A match with a parameter cannot be negated; state positively which rows match.',
+      node,
+    );
   }
-  throw new SqlError('PSYNC_R2207', 'Tables can only be compared by =; state positively which rows belong together.', node);
+  throw new SqlError(
+    'PSYNC_R2207',
+    'Tables can only be compared by =; state positively which rows belong together.',
+    node,
+  );
 }
 
 const RANGES: readonly string[] = ['<', '>', '<=', '>='];
@@ -136,15 +154,27 @@ const RANGES: readonly string[] = ['<', '>', '<=', '>='];
 function mixedError(node: Expr, world: World): SqlError {
   const parameters = world.kind !== 'mixed' || world.parameters;
   if (!parameters) {
-    return new SqlError('PSYNC_R2207', 'Values of different tables can only be compared by = (one table on each side).', node);
+    return new SqlError(
+      'PSYNC_R2207',
+      'Values of different tables can only be compared by = (one table on each side).',
+      node,
+    );
   }
   if (node.kind === 'between' || (node.kind === 'binary' && RANGES.includes(node.op))) {
     return new SqlError('PSYNC_R2211', 'A parameter can be matched by = or IN only, not by a range.', node);
   }
   if (node.kind === 'binary' && node.op === '!=') {
-    return new SqlError('PSYNC_R2210', 'A match with a parameter cannot be negated; state positively which rows match.', node);
+    return new SqlError(
+      'PSYNC_R2210',
+      'A match with a parameter cannot be negated; state positively which rows match.',
+      node,
+    );
   }
-  return new SqlError('PSYNC_R2212', 'Row values and parameters meet in = or IN only, with one of them on each side.', node);
+  return new SqlError(
+    'PSYNC_R2212',
+    'Row values and parameters meet in = or IN only, with one of them on each side.',
+    node,
+  );
 }
 
 type SetSource = { readonly kind: 'subquery' | 'cte'; readonly select: Select; readonly context?: QueryContext };
@@ -157,9 +187,14 @@ function setOf(set: Expr, context: QueryContext): SetSource | null {
   const cte = context.ctes.get(inner.name.text);
   if (cte === undefined) return null;
   if (context.insideCte) {
-    throw new SqlError('PSYNC_R2208', `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`, inner);
+    throw new SqlError(
+      'PSYNC_R2208',
+      `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`,
+      inner,
+    );
   }
-  if (cte.select === null) throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, inner);
+  if (cte.select === null)
+    throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, inner);
   return { kind: 'cte', select: cte.select };
 }
 
@@ -176,10 +211,20 @@ function bindIn(node: Expr & { kind: 'in' }, negatedOutside: boolean, where: Pre
   if (combineWorlds(...worlds).kind !== 'mixed') return bindPlain(node, negatedOutside, where);
   checkMatch(worlds, node, negated);
   if (worlds[1].kind === 'bucket') {
-    throw new SqlError('PSYNC_R2228', 'A bucket parameter is one value; write bucket.x IN column, or column = bucket.x.', node);
+    throw new SqlError(
+      'PSYNC_R2228',
+      'A bucket parameter is one value; write bucket.x IN column, or column = bucket.x.',
+      node,
+    );
   }
   const each = eachOf('array', right, worlds[1], node.set, null, context);
-  const match: Leaf = { kind: 'match', left, right: { kind: 'element', of: each, column: 'value' }, claim: ledger.claim(node), from: 'in' };
+  const match: Leaf = {
+    kind: 'match',
+    left,
+    right: { kind: 'element', of: each, column: 'value' },
+    claim: ledger.claim(node),
+    from: 'in',
+  };
   return { kind: 'and', children: [{ kind: 'sources', sources: [each] }, leafOf(match)] };
 }
 
@@ -206,7 +251,15 @@ export function eachOf(
   if (world.kind === 'mixed' || world.kind === 'bucket') {
     throw new SqlError('PSYNC_R2212', 'An array must come from one table or from parameters only.', span);
   }
-  return { kind: 'each', id: context.nextId(), visible, mode, value, owner: world.kind === 'row' ? world.table : null, span };
+  return {
+    kind: 'each',
+    id: context.nextId(),
+    visible,
+    mode,
+    value,
+    owner: world.kind === 'row' ? world.table : null,
+    span,
+  };
 }
 
 function bindInSelect(
@@ -222,7 +275,9 @@ function bindInSelect(
     throw new SqlError('PSYNC_R2210', 'A subquery cannot be negated; state positively which rows match.', node);
   }
   const left = bindExpression(operand, scope, context);
-  const inner = fromCte ? bindSelect(select, null, { ...context, insideCte: true }) : bindSelect(select, scope, context);
+  const inner = fromCte
+    ? bindSelect(select, null, { ...context, insideCte: true })
+    : bindSelect(select, scope, context);
   return matchSelect(left, inner, operand, node, ledger.claim(node));
 }
 
@@ -259,7 +314,10 @@ function bindOverlaps(node: Expr & { kind: 'overlaps' }, negated: boolean, where
   const introduce: Condition = { kind: 'sources', sources: [each] };
   const set = setOf(node.right, context);
   if (set !== null) {
-    const inner = set.kind === 'cte' ? bindSelect(set.select, null, { ...context, insideCte: true }) : bindSelect(set.select, scope, context);
+    const inner =
+      set.kind === 'cte'
+        ? bindSelect(set.select, null, { ...context, insideCte: true })
+        : bindSelect(set.select, scope, context);
     return { kind: 'and', children: [introduce, matchSelect(left, inner, node.left, node, ledger.claim(node))] };
   }
   const array = bindExpression(node.right, scope, context);
@@ -268,6 +326,12 @@ function bindOverlaps(node: Expr & { kind: 'overlaps' }, negated: boolean, where
     throw new SqlError('PSYNC_R2228', 'The right side of && must be a subquery or a parameter array.', node.right);
   }
   const elements = eachOf('array', array, arrayWorld, node.right, null, context);
-  const match: Leaf = { kind: 'match', left, right: { kind: 'element', of: elements, column: 'value' }, claim: ledger.claim(node), from: 'in' };
+  const match: Leaf = {
+    kind: 'match',
+    left,
+    right: { kind: 'element', of: elements, column: 'value' },
+    claim: ledger.claim(node),
+    from: 'in',
+  };
   return { kind: 'and', children: [{ kind: 'sources', sources: [each, elements] }, leafOf(match)] };
 }

@@ -48,7 +48,13 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
       return { kind: 'isNull', operand: bind(expr.operand), negated: expr.negated };
     case 'between':
       streamsOnly('BETWEEN', expr, context);
-      return { kind: 'between', operand: bind(expr.operand), low: bind(expr.low), high: bind(expr.high), negated: expr.negated };
+      return {
+        kind: 'between',
+        operand: bind(expr.operand),
+        low: bind(expr.low),
+        high: bind(expr.high),
+        negated: expr.negated,
+      };
     case 'in':
       return bindMembership(expr, scope, context);
     case 'case': {
@@ -77,7 +83,11 @@ function ungrouped(expr: Expr): Expr {
 /** What Sync Rules do not have (S-136…S-139). */
 export function streamsOnly(what: string, span: Span, context: QueryContext): void {
   if (context.dialect === 'stream') return;
-  throw new SqlError('PSYNC_R2219', `${what} is only supported in streams, not in bucket definitions and events.`, span);
+  throw new SqlError(
+    'PSYNC_R2219',
+    `${what} is only supported in streams, not in bucket definitions and events.`,
+    span,
+  );
 }
 
 /** The key of -> and ->> is a literal (S-142). */
@@ -89,7 +99,11 @@ function checkAccessor(key: Expr): void {
 
 function castType(expr: Expr & { kind: 'cast' }): CastType {
   if (!CAST_TYPES.includes(expr.type.text)) {
-    throw new SqlError('PSYNC_R2204', `Type ${expr.type.written} is not known; use ${CAST_TYPES.join(', ')}.`, expr.type);
+    throw new SqlError(
+      'PSYNC_R2204',
+      `Type ${expr.type.written} is not known; use ${CAST_TYPES.join(', ')}.`,
+      expr.type,
+    );
   }
   return expr.type.text as CastType;
 }
@@ -99,14 +113,23 @@ function bindMembership(expr: Expr & { kind: 'in' }, scope: Scope, context: Quer
   const operand = bindExpression(expr.operand, scope, context);
   const items = literalItems(expr.set);
   if (items !== null) {
-    return { kind: 'inList', operand, items: items.map((item) => bindExpression(item, scope, context)), negated: expr.negated };
+    return {
+      kind: 'inList',
+      operand,
+      items: items.map((item) => bindExpression(item, scope, context)),
+      negated: expr.negated,
+    };
   }
   if (expr.set.kind === 'column' && expr.set.table === null && context.ctes.has(expr.set.name.text)) {
     throw new SqlError('PSYNC_R2228', 'IN with a CTE is a condition of WHERE, not a value.', expr);
   }
   const array = bindExpression(expr.set, scope, context);
   if (array.kind === 'text' && rootOf(array.value) < 0) {
-    throw new SqlError('PSYNC_R2204', "The text after IN is not a JSON array; write '[\"a\",\"b\"]' or ROW('a','b').", expr.set);
+    throw new SqlError(
+      'PSYNC_R2204',
+      "The text after IN is not a JSON array; write '[\"a\",\"b\"]' or ROW('a','b').",
+      expr.set,
+    );
   }
   return { kind: 'inArray', operand, array, negated: expr.negated };
 }
@@ -116,7 +139,8 @@ function literalItems(set: Expr): readonly Expr[] | null {
   if (set.kind === 'list') return set.items;
   if (set.kind !== 'group') return null;
   const { inner } = set;
-  if (inner.kind === 'string') return rootOf(inner.value) >= 0 && inner.value.trimStart().startsWith('[') ? null : [inner];
+  if (inner.kind === 'string')
+    return rootOf(inner.value) >= 0 && inner.value.trimStart().startsWith('[') ? null : [inner];
   return ['integer', 'real', 'boolean', 'null'].includes(inner.kind) ? [inner] : null;
 }
 
@@ -129,7 +153,12 @@ function bindCall(expr: Expr & { kind: 'call' }, scope: Scope, context: QueryCon
     if (source?.kind === 'table' && what !== undefined && expr.args.length === 0) {
       streamsOnly(`${expr.name.written}()`, expr, context);
       if (what === 'suffix' && !source.pattern.wildcard) {
-        context.report('warning', 'PSYNC_R2305', `${source.visible} has no wildcard: table_suffix() is always empty.`, expr);
+        context.report(
+          'warning',
+          'PSYNC_R2305',
+          `${source.visible} has no wildcard: table_suffix() is always empty.`,
+          expr,
+        );
       }
       return { kind: 'table', of: source, what };
     }
@@ -150,13 +179,21 @@ function checkCall(expr: Expr & { kind: 'call' }, args: readonly PlanExpr[]): vo
     const [, path] = args;
     if (args.length !== 2) throw new SqlError('PSYNC_R2204', 'Write json_extract(data, path).', expr);
     if (path?.kind === 'text' && parsePath(path.value) === null) {
-      throw new SqlError('PSYNC_R2204', "The path of json_extract must start with '$.', for example '$.name'.", expr.args[1] ?? expr);
+      throw new SqlError(
+        'PSYNC_R2204',
+        "The path of json_extract must start with '$.', for example '$.name'.",
+        expr.args[1] ?? expr,
+      );
     }
     return;
   }
   const definition = functionDefinition(name);
   if (definition === null) {
-    throw new SqlError('PSYNC_R2203', `There is no function ${expr.name.written}(); there are ${FUNCTION_NAMES.join(', ')}.`, expr.name);
+    throw new SqlError(
+      'PSYNC_R2203',
+      `There is no function ${expr.name.written}(); there are ${FUNCTION_NAMES.join(', ')}.`,
+      expr.name,
+    );
   }
   if (args.length < definition.minimum || args.length > definition.maximum) {
     throw new SqlError('PSYNC_R2204', `Write ${definition.usage}.`, expr);

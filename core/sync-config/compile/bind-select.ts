@@ -2,7 +2,14 @@
 import { SqlError, type FromItem, type Select, type SelectItem } from '../sql/ast.ts';
 import { bindCondition, eachOf } from './bind-condition.ts';
 import { bindExpression, streamsOnly } from './bind-expression.ts';
-import { worldOf, type BoundItem, type DerivedSource, type PrimarySource, type Source, type TableSource } from './bound.ts';
+import {
+  worldOf,
+  type BoundItem,
+  type DerivedSource,
+  type PrimarySource,
+  type Source,
+  type TableSource,
+} from './bound.ts';
 import type { Condition } from './condition.ts';
 import { attempt, type QueryContext } from './context.ts';
 import { checkDistinctNames, checkTable, findSource, tablePattern, warnMixedCase, type Scope } from './scope.ts';
@@ -64,9 +71,14 @@ function bindSource(item: FromItem, scope: Scope, context: QueryContext, found: 
   const cte = item.schema === null ? context.ctes.get(item.name.text) : undefined;
   if (cte !== undefined) {
     if (context.insideCte) {
-      throw new SqlError('PSYNC_R2208', `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`, item);
+      throw new SqlError(
+        'PSYNC_R2208',
+        `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`,
+        item,
+      );
     }
-    if (cte.select === null) throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, item);
+    if (cte.select === null)
+      throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, item);
     const inner = bindSelect(cte.select, null, { ...context, insideCte: true });
     merge({ kind: 'derived', visible: item.alias?.text ?? cte.name, items: inner.items, span }, inner, found);
     return;
@@ -89,7 +101,11 @@ function merge(derived: DerivedSource, inner: BoundSelect, found: Found): void {
 function renamed(items: readonly BoundItem[], from: FromItem & { kind: 'select' }): BoundItem[] {
   const columns = from.columns ?? [];
   if (items.length !== columns.length || items.some((item) => item.kind === 'star')) {
-    throw new SqlError('PSYNC_R2226', 'The list of column names must name each column of the subquery (without *).', from);
+    throw new SqlError(
+      'PSYNC_R2226',
+      'The list of column names must name each column of the subquery (without *).',
+      from,
+    );
   }
   return items.map((item, at) => (item.kind === 'star' ? item : { ...item, name: columns[at]?.text ?? null }));
 }
@@ -104,7 +120,8 @@ function bindItem(item: SelectItem, scope: Scope, context: QueryContext): BoundI
   }
   if (item.table !== null) {
     const source = findSource(item.table, { sources: scope.sources, parent: null });
-    if (source === null) throw new SqlError('PSYNC_R2216', `There is no table or alias ${item.table.written} here.`, item.table);
+    if (source === null)
+      throw new SqlError('PSYNC_R2216', `There is no table or alias ${item.table.written} here.`, item.table);
     return starOf(source, span);
   }
   // in a join with json_each, * means the columns of the table (S-108)
@@ -112,7 +129,11 @@ function bindItem(item: SelectItem, scope: Scope, context: QueryContext): BoundI
   const [only] = tables.length > 0 ? tables : scope.sources;
   if (only === undefined) throw new SqlError('PSYNC_R2227', '* needs a table in FROM.', item);
   if (tables.length > 1) {
-    throw new SqlError('PSYNC_R2206', `* would select columns of ${tables.length} tables; write ${tables[0]?.visible}.* instead.`, item);
+    throw new SqlError(
+      'PSYNC_R2206',
+      `* would select columns of ${tables.length} tables; write ${tables[0]?.visible}.* instead.`,
+      item,
+    );
   }
   return starOf(only, span);
 }

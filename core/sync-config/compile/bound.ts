@@ -47,7 +47,13 @@ export type PrimarySource = TableSource | EachSource;
 
 export type BoundItem =
   | { readonly kind: 'star'; readonly of: TableSource | EachSource; readonly span: Span }
-  | { readonly kind: 'value'; readonly name: string | null; readonly value: BoundExpr; readonly span: Span; readonly nameSpan: Name | null };
+  | {
+      readonly kind: 'value';
+      readonly name: string | null;
+      readonly value: BoundExpr;
+      readonly span: Span;
+      readonly nameSpan: Name | null;
+    };
 
 /**
  * Which side of the plan can evaluate an expression: nobody needed (`constant`), the session, the rows of one table, the
@@ -73,7 +79,8 @@ export function worldOf(expr: BoundExpr): World {
   });
   const [table] = tables;
   const [each] = eaches;
-  if (bucket) return tables.size + eaches.size > 0 || parameters ? { kind: 'mixed', parameters: true } : { kind: 'bucket' };
+  if (bucket)
+    return tables.size + eaches.size > 0 || parameters ? { kind: 'mixed', parameters: true } : { kind: 'bucket' };
   if (tables.size > 1 || eaches.size > 1 || (table !== undefined && (parameters || each !== undefined))) {
     return { kind: 'mixed', parameters: parameters || eaches.size > 0 };
   }
@@ -122,7 +129,9 @@ export function boundKey(expr: BoundExpr): string {
       if (leaf.kind === 'parameter') return { kind: `parameter ${leaf.scope} ${JSON.stringify(leaf.key)}` };
       if (leaf.kind === 'bucketParameter') return { kind: `bucket ${leaf.name}` };
       const { kind, of } = leaf;
-      return { kind: `${kind} ${of.id} ${kind === 'column' ? leaf.name : kind === 'element' ? leaf.column : leaf.what}` };
+      return {
+        kind: `${kind} ${of.id} ${kind === 'column' ? leaf.name : kind === 'element' ? leaf.column : leaf.what}`,
+      };
     }),
   );
 }

@@ -6,7 +6,13 @@ import type { Claim } from './ledger.ts';
 /** `value`: true in one world. `match`: equality between values of two worlds; null matches nothing. */
 export type Leaf =
   | { readonly kind: 'value'; readonly value: BoundExpr; readonly claim: Claim }
-  | { readonly kind: 'match'; readonly left: BoundExpr; readonly right: BoundExpr; readonly claim: Claim; readonly from: 'equality' | 'in' };
+  | {
+      readonly kind: 'match';
+      readonly left: BoundExpr;
+      readonly right: BoundExpr;
+      readonly claim: Claim;
+      readonly from: 'equality' | 'in';
+    };
 
 export type Condition =
   | { readonly kind: 'leaf'; readonly leaf: Leaf }
@@ -43,7 +49,10 @@ function expand(condition: Condition, span: Span): Branch[] {
     case 'sources':
       return [{ leaves: [], sources: condition.sources }];
     case 'or':
-      return bounded(condition.children.flatMap((child) => expand(child, span)), span);
+      return bounded(
+        condition.children.flatMap((child) => expand(child, span)),
+        span,
+      );
     case 'and': {
       let branches: Branch[] = [{ leaves: [], sources: [] }];
       for (const child of condition.children) {
@@ -60,7 +69,11 @@ function expand(condition: Condition, span: Span): Branch[] {
 }
 function bounded<T extends { readonly length: number }>(branches: T, span: Span): T {
   if (branches.length > MAX_BRANCHES) {
-    throw new SqlError('PSYNC_R2217', `The condition has more than ${MAX_BRANCHES} OR branches; split the query.`, span);
+    throw new SqlError(
+      'PSYNC_R2217',
+      `The condition has more than ${MAX_BRANCHES} OR branches; split the query.`,
+      span,
+    );
   }
   return branches;
 }

@@ -3,7 +3,13 @@ import type { SyncConfigCode } from '../codes.ts';
 
 /** Collects findings of one run; the same finding at the same place counts once. */
 export interface Diagnostics {
-  report(level: 'error' | 'warning', code: SyncConfigCode, message: string, startOffset: number, endOffset: number): void;
+  report(
+    level: 'error' | 'warning',
+    code: SyncConfigCode,
+    message: string,
+    startOffset: number,
+    endOffset: number,
+  ): void;
   errorCount(): number;
   /** In the order of the text, with line and column. */
   all(): Diagnostic[];

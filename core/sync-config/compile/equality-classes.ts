@@ -26,7 +26,10 @@ export interface EqualityClasses {
 }
 
 /** Matches have one world on each side. */
-export function equalityClasses(matches: readonly (Leaf & { kind: 'match' })[], targets: readonly BoundExpr[]): EqualityClasses {
+export function equalityClasses(
+  matches: readonly (Leaf & { kind: 'match' })[],
+  targets: readonly BoundExpr[],
+): EqualityClasses {
   const classOf = new Map<string, EqualityClass>();
   for (const { left, right } of matches) {
     const a = classFor(left, classOf);

@@ -11,11 +11,20 @@ import type { PlanBuilder } from './plan-builder.ts';
 
 const COLUMNS = ['user_id', 'client_id', 'checkpoint'];
 
-export function compileEvent(event: EventConfig, payloads: readonly Select[], context: QueryContext, builder: PlanBuilder): void {
+export function compileEvent(
+  event: EventConfig,
+  payloads: readonly Select[],
+  context: QueryContext,
+  builder: PlanBuilder,
+): void {
   const eventContext: QueryContext = { ...context, dialect: 'event' };
   const rules = payloads.flatMap((select) => attempt(eventContext, () => payloadRules(select, eventContext), []));
   for (const source of new Set(rules.map((rule) => rule.table.source))) {
-    builder.addEvent(event.name, source, rules.filter((rule) => rule.table.source === source));
+    builder.addEvent(
+      event.name,
+      source,
+      rules.filter((rule) => rule.table.source === source),
+    );
   }
 }
 
@@ -32,13 +41,21 @@ function payloadRules(select: Select, context: QueryContext): PlanEventRule[] {
       throw new SqlError('PSYNC_R2226', `A payload query selects ${COLUMNS.join(', ')} of its row.`, item.span);
     }
     if (item.name === null || !COLUMNS.includes(item.name) || values.has(item.name)) {
-      throw new SqlError('PSYNC_R2226', `A payload query selects exactly ${COLUMNS.join(', ')}; name its columns with AS.`, item.span);
+      throw new SqlError(
+        'PSYNC_R2226',
+        `A payload query selects exactly ${COLUMNS.join(', ')}; name its columns with AS.`,
+        item.span,
+      );
     }
     values.set(item.name, toPlan(item.value, []));
   }
   const [userId, clientId, checkpoint] = COLUMNS.map((name) => values.get(name));
   if (userId === undefined || clientId === undefined || checkpoint === undefined) {
-    throw new SqlError('PSYNC_R2226', `A payload query selects ${COLUMNS.join(', ')}; name its columns with AS.`, select);
+    throw new SqlError(
+      'PSYNC_R2226',
+      `A payload query selects ${COLUMNS.join(', ')}; name its columns with AS.`,
+      select,
+    );
   }
   return branchesOf(bound.condition, select).map((branch) => {
     const ledger = openBranch(branch.leaves.map((leaf) => leaf.claim));

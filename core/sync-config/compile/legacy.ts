@@ -37,7 +37,9 @@ export function compileLegacy(
   const names = parameterQueries[0]?.names ?? [];
   checkSameNames(parameterQueries, queries.parameters, context);
   const dataContext: QueryContext = { ...context, dialect: 'data', bucketParameters: names };
-  const rules = queries.data.flatMap((select) => attempt(dataContext, () => compileDataQuery(select, names, dataContext), []));
+  const rules = queries.data.flatMap((select) =>
+    attempt(dataContext, () => compileDataQuery(select, names, dataContext), []),
+  );
   return {
     name: definition.name.text,
     legacy: true,
@@ -73,12 +75,20 @@ function defineBuckets(
   const queriers = global
     ? [everyone]
     : parameterQueries.flatMap((query) =>
-        query.queriers.map((querier) => ({ ...querier, key: names.flatMap((name) => querier.key[query.names.indexOf(name)] ?? []) })),
+        query.queriers.map((querier) => ({
+          ...querier,
+          key: names.flatMap((name) => querier.key[query.names.indexOf(name)] ?? []),
+        })),
       );
   const sources = [...new Set(rules.map((rule) => rule.table.source))];
   return sources.flatMap((source, at) => {
     const name = at === 0 ? owner.name : `${owner.name}|${source}`;
-    const bucket = builder.addBucket(owner, name, source, rules.filter((rule) => rule.table.source === source));
+    const bucket = builder.addBucket(
+      owner,
+      name,
+      source,
+      rules.filter((rule) => rule.table.source === source),
+    );
     return queriers.map((querier) => ({ bucket, ...querier }));
   });
 }
@@ -96,14 +106,21 @@ function bindQuery(select: Select, context: QueryContext): BoundSelect | null {
   return failed ? null : bound;
 }
 
-function compileParameterQuery(select: Select, definition: LegacyConfig, context: QueryContext, builder: PlanBuilder): ParameterQuery {
-  if (select.from.length > 1) throw new SqlError('PSYNC_R2219', 'Joins are only supported in streams.', select.from[1] ?? select);
+function compileParameterQuery(
+  select: Select,
+  definition: LegacyConfig,
+  context: QueryContext,
+  builder: PlanBuilder,
+): ParameterQuery {
+  if (select.from.length > 1)
+    throw new SqlError('PSYNC_R2219', 'Joins are only supported in streams.', select.from[1] ?? select);
   const bound = bindQuery(select, context);
   if (bound === null) return { names: [], queriers: [] };
   const { names, values, priority } = parameterColumns(bound, select);
-  const branches = branchesOf(bound.condition, select).map(
-    (branch): Branch => ({ leaves: branch.leaves, sources: [...new Set([...bound.sources, ...branch.sources])] }),
-  );
+  const branches = branchesOf(bound.condition, select).map((branch): Branch => ({
+    leaves: branch.leaves,
+    sources: [...new Set([...bound.sources, ...branch.sources])],
+  }));
   checkSameParameters(branches, select);
   const queriers = branches.map((branch) => {
     checkSingleIn(branch);
@@ -124,17 +141,25 @@ function parameterColumns(bound: BoundSelect, select: Select): ParameterColumns 
   const values: BoundExpr[] = [];
   let priority: number | null = null;
   for (const item of bound.items) {
-    if (item.kind === 'star') throw new SqlError('PSYNC_R2226', 'A parameter query names its columns; * is not possible.', item.span);
+    if (item.kind === 'star')
+      throw new SqlError('PSYNC_R2226', 'A parameter query names its columns; * is not possible.', item.span);
     if (item.name === null) throw new SqlError('PSYNC_R2228', 'This column needs a name; add AS name.', item.span);
     if (item.name === '_priority') {
       const value = item.value.kind === 'integer' ? Number(item.value.value) : Number.NaN;
-      if (!(value >= 0 && value <= 3)) throw new SqlError('PSYNC_R2224', '_priority must be a literal 0, 1, 2 or 3.', item.span);
+      if (!(value >= 0 && value <= 3))
+        throw new SqlError('PSYNC_R2224', '_priority must be a literal 0, 1, 2 or 3.', item.span);
       priority = value;
       continue;
     }
     const world = worldOf(item.value);
-    if (world.kind === 'mixed') throw new SqlError('PSYNC_R2212', 'A bucket parameter comes from the row or from the request, not from both.', item.span);
-    if (names.includes(item.name)) throw new SqlError('PSYNC_R2216', `${item.name} is selected twice; rename one with AS.`, item.span);
+    if (world.kind === 'mixed')
+      throw new SqlError(
+        'PSYNC_R2212',
+        'A bucket parameter comes from the row or from the request, not from both.',
+        item.span,
+      );
+    if (names.includes(item.name))
+      throw new SqlError('PSYNC_R2216', `${item.name} is selected twice; rename one with AS.`, item.span);
     names.push(item.name);
     values.push(item.value);
   }
@@ -161,7 +186,11 @@ function withoutSpans(value: unknown): unknown {
 function checkSameParameters(branches: readonly Branch[], select: Select): void {
   const sets = branches.map((branch) => [...new Set(branch.leaves.flatMap(parametersOf))].toSorted().join('\n'));
   if (new Set(sets).size <= 1) return;
-  throw new SqlError('PSYNC_R2222', 'Both sides of OR must use the same parameters; write several queries instead.', select.where ?? select);
+  throw new SqlError(
+    'PSYNC_R2222',
+    'Both sides of OR must use the same parameters; write several queries instead.',
+    select.where ?? select,
+  );
 }
 
 /** S-159. */
@@ -169,13 +198,18 @@ function checkSingleIn(branch: Branch): void {
   const matches = branch.leaves.filter((leaf) => leaf.kind === 'match' && leaf.from === 'in');
   const [, second] = matches;
   if (second !== undefined) {
-    throw new SqlError('PSYNC_R2223', 'Only one IN on parameters is possible in one condition; use several parameter queries.', second.claim);
+    throw new SqlError(
+      'PSYNC_R2223',
+      'Only one IN on parameters is possible in one condition; use several parameter queries.',
+      second.claim,
+    );
   }
 }
 
 function compileDataQuery(select: Select, names: readonly string[], context: QueryContext): PlanBucketRule[] {
   if (select.from.length !== 1) {
-    const message = select.from.length === 0 ? 'A data query needs a table in FROM.' : 'Joins are only supported in streams.';
+    const message =
+      select.from.length === 0 ? 'A data query needs a table in FROM.' : 'Joins are only supported in streams.';
     throw new SqlError(select.from.length === 0 ? 'PSYNC_R2227' : 'PSYNC_R2219', message, select.from[1] ?? select);
   }
   const bound = bindQuery(select, context);
@@ -183,14 +217,18 @@ function compileDataQuery(select: Select, names: readonly string[], context: Que
   const output = selectOutput(bound, select, context);
   const branches = branchesOf(bound.condition, select);
   checkSameParameters(branches, select);
-  return branches.map((branch) => dataRule({ ...branch, sources: [...bound.sources, ...branch.sources] }, output, names, select));
+  return branches.map((branch) =>
+    dataRule({ ...branch, sources: [...bound.sources, ...branch.sources] }, output, names, select),
+  );
 }
 
 /** A branch of a data query: bucket parameters match row values, everything else filters the row. */
 function dataRule(branch: Branch, output: SelectOutput, names: readonly string[], select: Select): PlanBucketRule {
   checkSingleIn(branch);
   const ledger = openBranch(branch.leaves.map((leaf) => leaf.claim));
-  const eaches = branch.sources.filter((source): source is EachSource => source.kind === 'each' && source.owner === output.table);
+  const eaches = branch.sources.filter(
+    (source): source is EachSource => source.kind === 'each' && source.owner === output.table,
+  );
   const filters: PlanExpr[] = [];
   const keyOf = new Map<string, PlanExpr>();
   for (const leaf of branch.leaves) {
@@ -201,7 +239,11 @@ function dataRule(branch: Branch, output: SelectOutput, names: readonly string[]
     }
     const [row, bucket] = leaf.left.kind === 'bucketParameter' ? [leaf.right, leaf.left] : [leaf.left, leaf.right];
     if (bucket.kind !== 'bucketParameter') {
-      throw new SqlError('PSYNC_R2228', 'Compare a row value with a bucket parameter as it is: expression = bucket.name.', leaf.claim);
+      throw new SqlError(
+        'PSYNC_R2228',
+        'Compare a row value with a bucket parameter as it is: expression = bucket.name.',
+        leaf.claim,
+      );
     }
     const value = toPlan(row, eaches);
     const known = keyOf.get(bucket.name);
@@ -213,7 +255,11 @@ function dataRule(branch: Branch, output: SelectOutput, names: readonly string[]
   const missing = names.filter((name) => !keyOf.has(name));
   if (missing.length > 0) {
     const list = missing.map((name) => `bucket.${name}`).join(', ');
-    throw new SqlError('PSYNC_R2220', `Every data query must match every bucket parameter; ${list} is missing in WHERE.`, select);
+    throw new SqlError(
+      'PSYNC_R2220',
+      `Every data query must match every bucket parameter; ${list} is missing in WHERE.`,
+      select,
+    );
   }
   return {
     table: output.table.pattern,
@@ -228,10 +274,13 @@ function dataRule(branch: Branch, output: SelectOutput, names: readonly string[]
 function rowFilter(value: BoundExpr, table: TableSource, eaches: readonly EachSource[], leaf: Leaf): PlanExpr {
   const world = worldOf(value);
   if (world.kind === 'constant' || (world.kind === 'row' && world.table === table)) return toPlan(value, eaches);
-  throw new SqlError('PSYNC_R2228', 'A data query filters by values of its row and by bucket parameters only.', leaf.claim);
+  throw new SqlError(
+    'PSYNC_R2228',
+    'A data query filters by values of its row and by bucket parameters only.',
+    leaf.claim,
+  );
 }
 function sortedFilters(filters: readonly PlanExpr[]): PlanExpr[] {
   const byText = new Map(filters.map((filter) => [canonical(filter), filter]));
   return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, filter]) => filter);
 }
-

@@ -15,7 +15,8 @@ export interface SelectOutput {
 
 /** Throws `SqlError` when the columns are not those of one table. */
 export function selectOutput(select: BoundSelect, span: Span, context: QueryContext): SelectOutput {
-  if (select.items.length === 0) throw new SqlError('PSYNC_R2226', 'The query selects no columns; write SELECT * or name them.', span);
+  if (select.items.length === 0)
+    throw new SqlError('PSYNC_R2226', 'The query selects no columns; write SELECT * or name them.', span);
   let table: TableSource | null = null;
   for (const item of select.items) {
     const found = tableOf(item);
@@ -33,7 +34,9 @@ export function selectOutput(select: BoundSelect, span: Span, context: QueryCont
     return { kind: 'column', name: item.name, value: toPlan(item.value, []) };
   });
   warnWithoutId(table, outputs, span, context);
-  const derived = select.visible.find((source) => source.kind === 'derived' && select.items.every((item) => source.items.includes(item)));
+  const derived = select.visible.find(
+    (source) => source.kind === 'derived' && select.items.every((item) => source.items.includes(item)),
+  );
   return { table, objectType: derived?.visible ?? table.objectType, outputs };
 }
 
@@ -45,7 +48,11 @@ function tableOf(item: BoundItem): TableSource | null {
   }
   visitLeaves<BoundLeaf>(item.value, (leaf) => {
     if (leaf.kind === 'parameter' || leaf.kind === 'bucketParameter') {
-      throw new SqlError('PSYNC_R2213', 'Parameters cannot be selected: a bucket is the same for all its users.', leaf.span);
+      throw new SqlError(
+        'PSYNC_R2213',
+        'Parameters cannot be selected: a bucket is the same for all its users.',
+        leaf.span,
+      );
     }
     if (leaf.kind === 'element') {
       throw new SqlError('PSYNC_R2206', 'Elements of an array cannot be synced; select columns of a table.', item.span);
@@ -53,7 +60,8 @@ function tableOf(item: BoundItem): TableSource | null {
   });
   const world = worldOf(item.value);
   if (world.kind === 'row') return world.table;
-  if (world.kind === 'mixed') throw new SqlError('PSYNC_R2206', 'This column uses several tables; use columns of one table only.', item.span);
+  if (world.kind === 'mixed')
+    throw new SqlError('PSYNC_R2206', 'This column uses several tables; use columns of one table only.', item.span);
   return null;
 }
 
@@ -61,7 +69,8 @@ function onlyTable(select: BoundSelect, span: Span): TableSource {
   const tables = select.sources.filter((source) => source.kind === 'table');
   const [table] = tables;
   if (table === undefined) throw new SqlError('PSYNC_R2227', 'The query needs a table in FROM.', span);
-  if (tables.length > 1) throw new SqlError('PSYNC_R2206', 'It is not clear which table is meant; select columns of one table.', span);
+  if (tables.length > 1)
+    throw new SqlError('PSYNC_R2206', 'It is not clear which table is meant; select columns of one table.', span);
   return table;
 }
 
@@ -71,5 +80,10 @@ function warnWithoutId(table: TableSource, outputs: readonly PlanOutput[], span:
   const star = outputs.some((output) => output.kind === 'star');
   const known = context.options.schema?.filter((candidate) => matchesTable(table.pattern, candidate)) ?? [];
   if (star && (known.length === 0 || known.some((candidate) => candidate.columns.includes('id')))) return;
-  context.report('warning', 'PSYNC_R2304', 'The query gives no column id, so none of its rows can sync; select the key AS id.', span);
+  context.report(
+    'warning',
+    'PSYNC_R2304',
+    'The query gives no column id, so none of its rows can sync; select the key AS id.',
+    span,
+  );
 }

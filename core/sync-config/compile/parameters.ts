@@ -8,13 +8,18 @@ import { findSource, type Scope } from './scope.ts';
 const SCOPES: readonly string[] = ['auth', 'subscription', 'connection'];
 
 /** Null when the qualifier is no parameter scope. Throws where the scope does not belong. */
-export function bindParameterCall(expr: Expr & { kind: 'call' }, scope: Scope, context: QueryContext): BoundExpr | null {
+export function bindParameterCall(
+  expr: Expr & { kind: 'call' },
+  scope: Scope,
+  context: QueryContext,
+): BoundExpr | null {
   const prefix = expr.schema?.text ?? '';
   if (prefix === 'request') return legacyCall(expr, context);
   if (!SCOPES.includes(prefix)) return null;
   if (context.dialect !== 'stream') {
     if (expr.schema !== null && findSource(expr.schema, scope) !== null) return null;
-    const instead = context.dialect === 'parameters' ? '; write request.user_id(), request.jwt() or request.parameters()' : '';
+    const instead =
+      context.dialect === 'parameters' ? '; write request.user_id(), request.jwt() or request.parameters()' : '';
     throw new SqlError('PSYNC_R2219', `${prefix}.${expr.name.text}() is only supported in streams${instead}.`, expr);
   }
   return streamCall(expr, prefix as ParameterScope);
@@ -25,31 +30,53 @@ function streamCall(expr: Expr & { kind: 'call' }, scope: ParameterScope): Bound
   const [argument] = expr.args;
   if (name === 'user_id' && scope === 'auth' && expr.args.length === 0) return parameter(scope, 'sub', expr);
   if (name === 'parameters' && expr.args.length === 0) return parameter(scope, null, expr);
-  if (name === 'parameter' && expr.args.length === 1 && argument?.kind === 'string') return parameter(scope, argument.value, expr);
+  if (name === 'parameter' && expr.args.length === 1 && argument?.kind === 'string')
+    return parameter(scope, argument.value, expr);
   if (name === 'parameter') {
     throw new SqlError('PSYNC_R2204', `Write ${scope}.parameter('name') with one text literal.`, expr);
   }
   if (name === 'parameters' || name === 'user_id') {
-    throw new SqlError('PSYNC_R2204', `Write ${scope === 'auth' ? `auth.${name}` : `${scope}.parameters`}() without arguments.`, expr);
+    throw new SqlError(
+      'PSYNC_R2204',
+      `Write ${scope === 'auth' ? `auth.${name}` : `${scope}.parameters`}() without arguments.`,
+      expr,
+    );
   }
-  const known = scope === 'auth' ? "auth.user_id(), auth.parameter('x'), auth.parameters()" : `${scope}.parameter('x'), ${scope}.parameters()`;
+  const known =
+    scope === 'auth'
+      ? "auth.user_id(), auth.parameter('x'), auth.parameters()"
+      : `${scope}.parameter('x'), ${scope}.parameters()`;
   throw new SqlError('PSYNC_R2203', `There is no function ${scope}.${expr.name.written}(); there are ${known}.`, expr);
 }
 
 function legacyCall(expr: Expr & { kind: 'call' }, context: QueryContext): BoundExpr {
   const name = expr.name.text;
   if (context.dialect === 'stream') {
-    const instead = { user_id: 'auth.user_id()', jwt: 'auth.parameters()', parameters: 'connection.parameters()' }[name];
-    throw new SqlError('PSYNC_R2203', `request.${name}() belongs to bucket definitions; write ${instead ?? 'auth.user_id()'} in streams.`, expr);
+    const instead = { user_id: 'auth.user_id()', jwt: 'auth.parameters()', parameters: 'connection.parameters()' }[
+      name
+    ];
+    throw new SqlError(
+      'PSYNC_R2203',
+      `request.${name}() belongs to bucket definitions; write ${instead ?? 'auth.user_id()'} in streams.`,
+      expr,
+    );
   }
   if (context.dialect !== 'parameters') {
-    throw new SqlError('PSYNC_R2228', 'Data queries see bucket parameters only; select this value in a parameter query and match bucket.x.', expr);
+    throw new SqlError(
+      'PSYNC_R2228',
+      'Data queries see bucket parameters only; select this value in a parameter query and match bucket.x.',
+      expr,
+    );
   }
   if (expr.args.length > 0) throw new SqlError('PSYNC_R2204', `Write request.${name}() without arguments.`, expr);
   if (name === 'user_id') return parameter('auth', 'sub', expr);
   if (name === 'jwt') return parameter('auth', null, expr);
   if (name === 'parameters') return parameter('connection', null, expr);
-  throw new SqlError('PSYNC_R2203', `There is no function request.${name}(); there are user_id(), jwt(), parameters().`, expr);
+  throw new SqlError(
+    'PSYNC_R2203',
+    `There is no function request.${name}(); there are user_id(), jwt(), parameters().`,
+    expr,
+  );
 }
 
 /** `bucket.x`, `token_parameters.x`, `user_parameters.x`; null for any other column. */
@@ -68,7 +95,8 @@ export function bindParameterColumn(expr: Expr & { kind: 'column' }, context: Qu
 
 function bucketParameter(name: Name, context: QueryContext): BoundExpr {
   if (!context.bucketParameters.includes(name.text)) {
-    const known = context.bucketParameters.length === 0 ? 'there are none' : `there are ${context.bucketParameters.join(', ')}`;
+    const known =
+      context.bucketParameters.length === 0 ? 'there are none' : `there are ${context.bucketParameters.join(', ')}`;
     throw new SqlError('PSYNC_R2225', `No parameter query selects ${name.text}; ${known}.`, name);
   }
   return { kind: 'bucketParameter', name: name.text, span: name };

@@ -67,7 +67,11 @@ function placeConditions(branch: Branch, target: TableSource | null, ledger: Bra
     const place = world.kind === 'row' ? world.table : world.kind === 'each' ? world.each : constantPlace;
     byPlace.set(place, [...(byPlace.get(place) ?? []), leaf]);
   }
-  const take = (place: TableSource | EachSource | null, as: 'filter' | 'gate', eaches: readonly EachSource[]): PlanExpr[] =>
+  const take = (
+    place: TableSource | EachSource | null,
+    as: 'filter' | 'gate',
+    eaches: readonly EachSource[],
+  ): PlanExpr[] =>
     (byPlace.get(place) ?? []).map(({ value, claim }) => {
       ledger.use(claim, as);
       return toPlan(value, eaches);
@@ -75,12 +79,17 @@ function placeConditions(branch: Branch, target: TableSource | null, ledger: Bra
   return {
     gates: () => take(null, 'gate', []),
     filters: (place, eaches) => take(place, 'filter', eaches),
-    expansionsOf: (table) => branch.sources.filter((source) => source.kind === 'each' && source.owner === table) as EachSource[],
+    expansionsOf: (table) =>
+      branch.sources.filter((source) => source.kind === 'each' && source.owner === table) as EachSource[],
   };
 }
 
 /** Classes with a value of the session: that value is known from the start, all others of the class become gates. */
-function bindScalars(classes: readonly EqualityClass[], gates: PlanExpr[], placed: Set<string>): Map<EqualityClass, PlanExpr> {
+function bindScalars(
+  classes: readonly EqualityClass[],
+  gates: PlanExpr[],
+  placed: Set<string>,
+): Map<EqualityClass, PlanExpr> {
   const scalars = new Map<EqualityClass, PlanExpr>();
   for (const item of classes) {
     for (const term of item.terms) {
@@ -110,7 +119,12 @@ interface TableRule {
   readonly keys: readonly ClassTerms[];
 }
 
-function tableRule(table: TableSource, conditions: PlacedConditions, classes: readonly EqualityClass[], placed: Set<string>): TableRule {
+function tableRule(
+  table: TableSource,
+  conditions: PlacedConditions,
+  classes: readonly EqualityClass[],
+  placed: Set<string>,
+): TableRule {
   const eaches = conditions.expansionsOf(table);
   const filters = conditions.filters(table, eaches);
   const keys: ClassTerms[] = [];
@@ -145,19 +159,28 @@ interface Schedule {
 interface LooseStep {
   readonly uses: readonly EqualityClass[];
   readonly binds: readonly EqualityClass[];
-  build(operand: (item: EqualityClass) => PlanOperand, variable: (item: EqualityClass) => number, keep: readonly number[]): PlanStep;
+  build(
+    operand: (item: EqualityClass) => PlanOperand,
+    variable: (item: EqualityClass) => number,
+    keep: readonly number[],
+  ): PlanStep;
 }
 
 /** Orders the tables and arrays: what is known first, unconstrained tables last (far from the synced table first). */
 function scheduleSteps(schedule: Schedule): LooseStep[] {
   const { branch, target, classes, scalars } = schedule;
   const known = new Set(scalars.keys());
-  const pending = branch.sources.filter((source) => source !== target.table && (source.kind === 'table' || source.owner === null));
+  const pending = branch.sources.filter(
+    (source) => source !== target.table && (source.kind === 'table' || source.owner === null),
+  );
   const steps: LooseStep[] = [];
   const touches = (source: (typeof pending)[number], item: EqualityClass): boolean =>
-    item.terms.some((term) => (term.side === 'table' && term.table === source) || (term.side === 'each' && term.each === source));
+    item.terms.some(
+      (term) => (term.side === 'table' && term.table === source) || (term.side === 'each' && term.each === source),
+    );
   while (pending.length > 0) {
-    const connected = (source: (typeof pending)[number]): boolean => classes.some((item) => known.has(item) && touches(source, item));
+    const connected = (source: (typeof pending)[number]): boolean =>
+      classes.some((item) => known.has(item) && touches(source, item));
     const next =
       pending.find((source) => source.kind === 'table' && connected(source)) ??
       pending.find((source) => source.kind === 'each') ??
@@ -177,19 +200,28 @@ function farthest<T extends TableSource | EachSource>(pending: readonly T[], { t
     for (const item of classes) {
       const tables = item.terms.flatMap((term) => (term.side === 'table' ? [term.table] : []));
       const nearest = Math.min(...tables.map((table) => distance.get(table) ?? Number.POSITIVE_INFINITY));
-      for (const table of tables) if (!distance.has(table) && Number.isFinite(nearest)) distance.set(table, nearest + 1);
+      for (const table of tables)
+        if (!distance.has(table) && Number.isFinite(nearest)) distance.set(table, nearest + 1);
     }
   }
   const distanceOf = (source: T): number => (source.kind === 'table' ? (distance.get(source) ?? 0) : 0);
   return pending.reduce((best, source) => (distanceOf(source) > distanceOf(best) ? source : best));
 }
 
-function lookupStep(table: TableSource, known: ReadonlySet<EqualityClass>, { conditions, classes, placed, addLookup }: Schedule): LooseStep {
+function lookupStep(
+  table: TableSource,
+  known: ReadonlySet<EqualityClass>,
+  { conditions, classes, placed, addLookup }: Schedule,
+): LooseStep {
   const { rule, keys } = tableRule(table, conditions, classes, placed);
   const byText = (a: ClassTerms, b: ClassTerms): number => (canonical(a.value) < canonical(b.value) ? -1 : 1);
   const inputs = keys.filter(({ of }) => known.has(of)).toSorted(byText);
   const outputs = keys.filter(({ of }) => !known.has(of)).toSorted(byText);
-  const lookup = addLookup({ ...rule, keys: inputs.map(({ value }) => value), outputs: outputs.map(({ value }) => value) });
+  const lookup = addLookup({
+    ...rule,
+    keys: inputs.map(({ value }) => value),
+    outputs: outputs.map(({ value }) => value),
+  });
   return {
     uses: inputs.map(({ of }) => of),
     binds: outputs.map(({ of }) => of),
@@ -207,7 +239,9 @@ function expandStep(each: EachSource, { conditions, classes, scalars, placed }: 
   const filters = conditions.filters(each, [each]);
   const outputs: ClassTerms[] = [];
   for (const item of classes) {
-    const own = item.terms.filter((term): term is Term & { side: 'each' } => term.side === 'each' && term.each === each);
+    const own = item.terms.filter(
+      (term): term is Term & { side: 'each' } => term.side === 'each' && term.each === each,
+    );
     const [first, ...rest] = own.map((term) => (placed.add(term.key), toPlan(term.value, [each])));
     if (first === undefined) continue;
     for (const other of rest) filters.push({ kind: 'binary', op: '=', left: first, right: other });
@@ -253,7 +287,12 @@ function assemble(
   // merging may have changed the order: steps must follow the schedule
   for (const group of groups) group.steps.sort((a, b) => steps.indexOf(a) - steps.indexOf(b));
 
-  const numberings = groups.map((group) => new Map([...new Set(group.steps.flatMap((step) => free([...step.uses, ...step.binds])))].map((item, at) => [item, at])));
+  const numberings = groups.map(
+    (group) =>
+      new Map(
+        [...new Set(group.steps.flatMap((step) => free([...step.uses, ...step.binds])))].map((item, at) => [item, at]),
+      ),
+  );
   const components = groups.map((group, index) => {
     const numbers = numberings[index] as Map<EqualityClass, number>;
     const variable = (item: EqualityClass): number => {
@@ -276,7 +315,11 @@ function assemble(
     return {
       steps: group.steps.map((step, at): PlanStep => {
         for (const item of free(step.binds)) bound.add(variable(item));
-        return step.build(operand, variable, (keeps[at] ?? []).filter((number) => bound.has(number)));
+        return step.build(
+          operand,
+          variable,
+          (keeps[at] ?? []).filter((number) => bound.has(number)),
+        );
       }),
     };
   });
@@ -306,6 +349,10 @@ function orderKeys(rule: PlanRule, querier: PlannedBranch['querier']): PlannedBr
   positions.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
   return {
     rule: { ...rule, keys: positions.map(({ value }) => value) },
-    querier: { gates: querier.gates, components: order.map(({ component }) => component), key: positions.map(({ part }) => part) },
+    querier: {
+      gates: querier.gates,
+      components: order.map(({ component }) => component),
+      key: positions.map(({ part }) => part),
+    },
   };
 }

@@ -1,7 +1,17 @@
 /** Collects definitions of a plan; equal definitions exist once (S-2). */
 import { createHash } from 'node:crypto';
 import { canonical } from '../expr-tree.ts';
-import type { PlanBucket, PlanBucketRule, PlanEvent, PlanEventRule, PlanLookup, PlanLookupRule, SyncPlan, TablePattern, ValueOptions } from '../plan.ts';
+import type {
+  PlanBucket,
+  PlanBucketRule,
+  PlanEvent,
+  PlanEventRule,
+  PlanLookup,
+  PlanLookupRule,
+  SyncPlan,
+  TablePattern,
+  ValueOptions,
+} from '../plan.ts';
 
 /** Part of every identity: what the same rules mean must not change for stored data. */
 const SEMANTICS = 1;
@@ -16,7 +26,12 @@ export interface PlanBuilder {
   /** Index of the lookup with this rule. */
   addLookup(rule: PlanLookupRule): number;
   /** `owner`: stream or legacy definition. Names are unique within a plan. */
-  addBucket(owner: { readonly name: string; readonly legacy: boolean }, name: string, source: string, rules: readonly PlanBucketRule[]): number;
+  addBucket(
+    owner: { readonly name: string; readonly legacy: boolean },
+    name: string,
+    source: string,
+    rules: readonly PlanBucketRule[],
+  ): number;
   addEvent(name: PlanEvent['name'], source: string, rules: readonly PlanEventRule[]): void;
   finish(streams: SyncPlan['streams']): SyncPlan;
 }
@@ -64,7 +79,9 @@ export function createPlanBuilder(settings: PlanSettings): PlanBuilder {
   };
 }
 
-function tablesOf(definitions: readonly { readonly rules: readonly { readonly table: TablePattern }[] }[]): TablePattern[] {
+function tablesOf(
+  definitions: readonly { readonly rules: readonly { readonly table: TablePattern }[] }[],
+): TablePattern[] {
   const tables = new Map<string, TablePattern>();
   for (const { rules } of definitions) for (const { table } of rules) tables.set(canonical(table), table);
   return [...tables.values()];

@@ -30,7 +30,8 @@ export function tablePattern(item: FromItem & { kind: 'table' }, context: QueryC
         throw new SqlError('PSYNC_R2218', message, item.schema);
       }
     }
-    if (schema.includes('%')) throw new SqlError('PSYNC_R2215', 'A schema cannot contain %; name one schema.', item.schema);
+    if (schema.includes('%'))
+      throw new SqlError('PSYNC_R2215', 'A schema cannot contain %; name one schema.', item.schema);
     warnMixedCase(item.schema, context);
   }
   const name = item.name.text;
@@ -54,7 +55,12 @@ export function checkTable(pattern: TablePattern, name: Name, context: QueryCont
   if (schema.some((table) => matchesTable(pattern, table))) return;
   const written = schema.some((table) => table.schema === pattern.schema && table.name === name.written);
   if (written && !name.quoted) {
-    context.report('warning', 'PSYNC_R2303', `Table ${name.written} is read as ${name.text}; write "${name.written}".`, name);
+    context.report(
+      'warning',
+      'PSYNC_R2303',
+      `Table ${name.written} is read as ${name.text}; write "${name.written}".`,
+      name,
+    );
   } else {
     const full = `"${pattern.schema}"."${name.text}"`;
     context.report('warning', 'PSYNC_R2301', `Table ${full} was not found; it syncs once it exists.`, name);
@@ -64,7 +70,12 @@ export function checkTable(pattern: TablePattern, name: Name, context: QueryCont
 /** Without a schema to compare with: unquoted names with capitals are probably meant to keep them (S-247). */
 export function warnMixedCase(name: Name, context: QueryContext): void {
   if (name.quoted || name.written === name.text || name.written === name.written.toUpperCase()) return;
-  context.report('warning', 'PSYNC_R2303', `${name.written} is read as ${name.text}; write "${name.written}" to keep the case.`, name);
+  context.report(
+    'warning',
+    'PSYNC_R2303',
+    `${name.written} is read as ${name.text}; write "${name.written}" to keep the case.`,
+    name,
+  );
 }
 
 /** The source that a qualifier means; null when there is none. */
@@ -90,7 +101,11 @@ export function resolveColumn(table: Name | null, column: Name, scope: Scope, co
     const [only] = candidates;
     if (candidates.length > 1) {
       const names = candidates.map((source) => source.visible ?? '').join(', ');
-      throw new SqlError('PSYNC_R2216', `Column ${column.written} could belong to ${names}; write table.${column.written}.`, column);
+      throw new SqlError(
+        'PSYNC_R2216',
+        `Column ${column.written} could belong to ${names}; write table.${column.written}.`,
+        column,
+      );
     }
     if (only !== undefined) return columnOf(only, column, context);
   }
@@ -100,13 +115,19 @@ export function resolveColumn(table: Name | null, column: Name, scope: Scope, co
 function couldHave(source: Source, column: Name, context: QueryContext): boolean {
   switch (source.kind) {
     case 'each':
-      return source.visible !== null && (ELEMENT_COLUMNS.includes(column.text) || OTHER_ELEMENT_COLUMNS.has(column.text));
+      return (
+        source.visible !== null && (ELEMENT_COLUMNS.includes(column.text) || OTHER_ELEMENT_COLUMNS.has(column.text))
+      );
     case 'derived':
       return source.items.some((item) => item.kind === 'star' || item.name === column.text);
     case 'table': {
       const tables = context.options.schema?.filter((table) => matchesTable(source.pattern, table)) ?? [];
       // an unknown table could have any column
-      return tables.length === 0 || column.text === '_table_suffix' || tables.some((table) => table.columns.includes(column.text));
+      return (
+        tables.length === 0 ||
+        column.text === '_table_suffix' ||
+        tables.some((table) => table.columns.includes(column.text))
+      );
     }
   }
 }
@@ -134,9 +155,19 @@ function checkColumn(source: TableSource, column: Name, context: QueryContext): 
   if (tables.length === 0) return warnMixedCase(column, context);
   if (tables.some((table) => table.columns.includes(column.text))) return;
   if (!column.quoted && tables.some((table) => table.columns.includes(column.written))) {
-    context.report('warning', 'PSYNC_R2303', `Column ${column.written} is read as ${column.text}; write "${column.written}".`, column);
+    context.report(
+      'warning',
+      'PSYNC_R2303',
+      `Column ${column.written} is read as ${column.text}; write "${column.written}".`,
+      column,
+    );
   } else {
-    context.report('warning', 'PSYNC_R2302', `Column ${column.text} was not found; it is null until it exists.`, column);
+    context.report(
+      'warning',
+      'PSYNC_R2302',
+      `Column ${column.text} was not found; it is null until it exists.`,
+      column,
+    );
   }
 }
 
@@ -151,7 +182,8 @@ function elementColumn(source: EachSource, column: Name): BoundExpr {
 function derivedColumn(source: DerivedSource, column: Name, context: QueryContext): BoundExpr {
   for (const item of source.items.toReversed()) {
     if (item.kind === 'value' && item.name === column.text) return item.value;
-    if (item.kind === 'star') return item.of.kind === 'table' ? tableColumn(item.of, column, context) : elementColumn(item.of, column);
+    if (item.kind === 'star')
+      return item.of.kind === 'table' ? tableColumn(item.of, column, context) : elementColumn(item.of, column);
   }
   throw new SqlError('PSYNC_R2216', `${source.visible} has no column ${column.written}.`, column);
 }
@@ -161,7 +193,8 @@ export function checkDistinctNames(sources: readonly Source[], span: Span): void
   const seen = new Set<string>();
   for (const { visible } of sources) {
     if (visible === null) continue;
-    if (seen.has(visible)) throw new SqlError('PSYNC_R2216', `${visible} stands for two tables here; give one of them an alias.`, span);
+    if (seen.has(visible))
+      throw new SqlError('PSYNC_R2216', `${visible} stands for two tables here; give one of them an alias.`, span);
     seen.add(visible);
   }
 }

@@ -13,7 +13,8 @@ export function warnDangerous(branch: Branch, values: readonly BoundExpr[], cont
     visitLeaves<BoundLeaf>(expr, (leaf) => {
       if (leaf.kind === 'parameter') parameters.push(leaf);
     });
-  for (const leaf of branch.leaves) for (const side of leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value]) collect(side);
+  for (const leaf of branch.leaves)
+    for (const side of leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value]) collect(side);
   for (const source of branch.sources) if (source.kind === 'each') collect(source.value);
   values.forEach(collect);
   if (parameters.some(({ scope }) => scope === 'auth')) return;

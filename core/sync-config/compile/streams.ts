@@ -21,7 +21,12 @@ interface RuleQueriers {
 }
 
 /** `queries`: those that could be parsed. */
-export function compileStream(stream: StreamConfig, queries: readonly Select[], context: QueryContext, builder: PlanBuilder): PlanStream {
+export function compileStream(
+  stream: StreamConfig,
+  queries: readonly Select[],
+  context: QueryContext,
+  builder: PlanBuilder,
+): PlanStream {
   const rules = new Map<string, RuleQueriers>();
   const parameters = new Set<string>();
   for (const query of queries) {
@@ -80,7 +85,8 @@ function collectParameters(branch: Branch, names: Set<string>): void {
     visitLeaves<BoundLeaf>(expr, (leaf) => {
       if (leaf.kind === 'parameter' && leaf.scope === 'subscription' && leaf.key !== null) names.add(leaf.key);
     });
-  for (const leaf of branch.leaves) for (const side of leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value]) collect(side);
+  for (const leaf of branch.leaves)
+    for (const side of leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value]) collect(side);
   for (const source of branch.sources) if (source.kind === 'each') collect(source.value);
 }
 
@@ -97,7 +103,12 @@ function defineBuckets(stream: StreamConfig, rules: readonly RuleQueriers[], bui
     if (first === undefined) continue;
     const owner = { name: stream.name.text, legacy: false };
     const name = `${stream.name.text}|${index}`;
-    const bucket = builder.addBucket(owner, name, first.rule.table.source, group.map(({ rule }) => rule));
+    const bucket = builder.addBucket(
+      owner,
+      name,
+      first.rule.table.source,
+      group.map(({ rule }) => rule),
+    );
     for (const querier of first.queriers.values()) queriers.push({ bucket, priority: null, ...querier });
   }
   return queriers;

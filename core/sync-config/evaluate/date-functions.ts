@@ -208,7 +208,8 @@ function applyModifier(moment: Moment, modifier: string, index: number): boolean
 }
 
 const pad = (value: number, width: number): string => String(value).padStart(width, '0');
-const given = (...modifiers: (SqliteValue | undefined)[]): SqliteValue[] => modifiers.filter((item) => item !== undefined);
+const given = (...modifiers: (SqliteValue | undefined)[]): SqliteValue[] =>
+  modifiers.filter((item) => item !== undefined);
 
 /** `YYYY-MM-DD HH:MM:SS[.SSS]`. */
 export function datetime(value: SqliteValue, first?: SqliteValue, second?: SqliteValue): SqliteValue {
@@ -234,7 +235,10 @@ export function unixepoch(value: SqliteValue, first?: SqliteValue, second?: Sqli
 export function checkDateArguments(args: readonly PlanExpr[]): FunctionProblem | null {
   const [time, ...modifiers] = args;
   if (time?.kind === 'text' && /^(now|subsec|subsecond)$/i.test(time.value)) {
-    return { code: 'PSYNC_R2214', message: `'${time.value}' is the present time; queries cannot depend on it. Pass a time of the row.` };
+    return {
+      code: 'PSYNC_R2214',
+      message: `'${time.value}' is the present time; queries cannot depend on it. Pass a time of the row.`,
+    };
   }
   for (const [index, modifier] of modifiers.entries()) {
     const text = modifier.kind === 'text' ? modifier.value.toLowerCase() : '';

@@ -8,7 +8,8 @@ import type { SqliteValue } from '../values.ts';
 const digits = vi.hoisted(() => ({
   beyondSqlite: false,
   exact: (value: number) =>
-    !Number.isFinite(value) || (Number(value.toPrecision(13)) === value && (value === 0 || Math.abs(Math.log10(Math.abs(value))) < 22)),
+    !Number.isFinite(value) ||
+    (Number(value.toPrecision(13)) === value && (value === 0 || Math.abs(Math.log10(Math.abs(value))) < 22)),
 }));
 vi.mock('./numbers.ts', async (importOriginal) => {
   const actual = await importOriginal<typeof import('./numbers.ts')>();
@@ -27,13 +28,16 @@ afterAll(() => database.close());
 
 /** What real SQLite makes of the expression; columns have no affinity, as values here have none. */
 function inSqlite(sql: string, row: readonly SqliteValue[], unlessMalformed?: SqliteValue): SqliteValue {
-  const statement = database.prepare(`SELECT ${sql} AS v FROM (SELECT ${COLUMNS.map((name) => `? AS ${name}`).join(', ')})`);
+  const statement = database.prepare(
+    `SELECT ${sql} AS v FROM (SELECT ${COLUMNS.map((name) => `? AS ${name}`).join(', ')})`,
+  );
   statement.setReadBigInts(true);
   try {
     return statement.get(...row)?.['v'] as SqliteValue;
   } catch (error) {
     // SQLite fails on text that is no JSON; here it is null, and the rest of the expression is evaluated
-    if (error instanceof Error && error.message === 'malformed JSON' && unlessMalformed !== undefined) return unlessMalformed;
+    if (error instanceof Error && error.message === 'malformed JSON' && unlessMalformed !== undefined)
+      return unlessMalformed;
     throw error;
   }
 }
@@ -60,8 +64,34 @@ const real = fc.oneof(
 );
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 6 }),
-  fc.constantFrom('', '1', '1.0', '1e3', ' 12 ', '12abc', '.5', '5.', '-', '+7', '0x10', '9223372036854775808', 'abc', 'ABC', 'é😀', '1.5e', '-0'),
-  fc.constantFrom('2024-02-29', '2024-02-30 12:34:56.789', '12:34', '2024-01-01T00:00:00Z', '2024-01-01 10:00:00+02:30', '1704112496.5', '24:00'),
+  fc.constantFrom(
+    '',
+    '1',
+    '1.0',
+    '1e3',
+    ' 12 ',
+    '12abc',
+    '.5',
+    '5.',
+    '-',
+    '+7',
+    '0x10',
+    '9223372036854775808',
+    'abc',
+    'ABC',
+    'é😀',
+    '1.5e',
+    '-0',
+  ),
+  fc.constantFrom(
+    '2024-02-29',
+    '2024-02-30 12:34:56.789',
+    '12:34',
+    '2024-01-01T00:00:00Z',
+    '2024-01-01 10:00:00+02:30',
+    '1704112496.5',
+    '24:00',
+  ),
 );
 const blob = fc.string({ maxLength: 4 }).map((value) => new Uint8Array(Buffer.from(value)));
 const value: fc.Arbitrary<SqliteValue> = fc.oneof(integer, real, text, fc.constant(null), blob);
@@ -83,11 +113,26 @@ const row = fc.tuple(value, value, value, value, fc.oneof(objectJson, fc.constan
 
 const literal = fc.oneof(
   fc.bigInt(0n, 100n).map((item) => same(String(item))),
-  fc.constantFrom('9223372036854775807', '9223372036854775808', '1.5', '0.1', '2.0', '1e3', 'NULL', 'TRUE', 'false').map(same),
+  fc
+    .constantFrom('9223372036854775807', '9223372036854775808', '1.5', '0.1', '2.0', '1e3', 'NULL', 'TRUE', 'false')
+    .map(same),
   text.filter((item) => !item.includes('\0')).map((item) => same(`'${item.replaceAll("'", "''")}'`)),
 );
-const path = fc.constantFrom("'a'", "'$.a'", "'$.a.b[0]'", "'$[1]'", "'$[#-1]'", "'$'", '0', '-1', "'a.b'", "'$.\"a.b\"'", "'[0]'", "'$.a.b[3]'");
-const pathOfExtract = fc.constantFrom("'$.a'", "'$.a.b[2]'", "'$[2]'", "'$'", "'$[#-2]'", "'$.\"a.b\"'");
+const path = fc.constantFrom(
+  "'a'",
+  "'$.a'",
+  "'$.a.b[0]'",
+  "'$[1]'",
+  "'$[#-1]'",
+  "'$'",
+  '0',
+  '-1',
+  "'a.b'",
+  '\'$."a.b"\'',
+  "'[0]'",
+  "'$.a.b[3]'",
+);
+const pathOfExtract = fc.constantFrom("'$.a'", "'$.a.b[2]'", "'$[2]'", "'$'", "'$[#-2]'", '\'$."a.b"\'');
 
 const { expression } = fc.letrec<{ expression: Sql; simple: Sql }>((tie) => {
   const sub = tie('expression');
@@ -96,10 +141,15 @@ const { expression } = fc.letrec<{ expression: Sql; simple: Sql }>((tie) => {
   const binary = (operators: readonly string[], item: fc.Arbitrary<Sql>): fc.Arbitrary<Sql> =>
     fc.tuple(item, fc.constantFrom(...operators), item).map(([left, op, right]) => join([left, ` ${op} `, right]));
   const call = (name: string, ...args: fc.Arbitrary<Sql>[]): fc.Arbitrary<Sql> =>
-    fc.tuple(...args).map((items) => join([`${name}(`, ...items.flatMap((item, at) => (at === 0 ? [item] : [', ', item])), ')']));
+    fc
+      .tuple(...args)
+      .map((items) => join([`${name}(`, ...items.flatMap((item, at) => (at === 0 ? [item] : [', ', item])), ')']));
   const typed = fc.constantFrom('TEXT', 'INTEGER', 'REAL', 'NUMERIC', 'BLOB');
   return {
-    simple: fc.oneof(fc.constantFrom('a', 'b', 'c', 'd', 't.a').map((name) => ({ ours: name, theirs: name.replace('t.', '') })), literal),
+    simple: fc.oneof(
+      fc.constantFrom('a', 'b', 'c', 'd', 't.a').map((name) => ({ ours: name, theirs: name.replace('t.', '') })),
+      literal,
+    ),
     expression: fc.oneof(
       { depthSize: 'small', maxDepth: 4 },
       operand,
@@ -107,24 +157,40 @@ const { expression } = fc.letrec<{ expression: Sql; simple: Sql }>((tie) => {
       binary(['=', '!=', '<>', '<', '>', '<=', '>='], operand),
       binary(['AND', 'OR'], sub),
       // without parentheses: precedence must be SQLite's (open question 9)
-      binary(['+', '*', '||', '=', '<', '&', 'AND', 'OR'], sub.filter((item) => !/BETWEEN|CASE|NOT|IS|IN/.test(item.ours))),
+      binary(
+        ['+', '*', '||', '=', '<', '&', 'AND', 'OR'],
+        sub.filter((item) => !/BETWEEN|CASE|NOT|IS|IN/.test(item.ours)),
+      ),
       fc.tuple(fc.constantFrom('NOT ', '- ', '+ ', '~ '), operand).map(join),
       fc.tuple(operand, fc.constantFrom(' IS NULL', ' IS NOT NULL')).map(join),
-      fc.tuple(operand, fc.constantFrom('', 'NOT '), operand, operand).map(([x, not, low, high]) => ({
-        ours: join([x, ` ${not}BETWEEN `, low, ' AND ', high]).ours,
-        // S-174: null if any operand is null
-        theirs: `CASE WHEN (${x.theirs}) IS NULL OR (${low.theirs}) IS NULL OR (${high.theirs}) IS NULL THEN NULL ELSE ((${x.theirs}) ${not}BETWEEN (${low.theirs}) AND (${high.theirs})) END`,
-      })).map((item) => join(['(', item, ')'])),
-      fc.tuple(operand, fc.constantFrom(' IN (', ' NOT IN ('), literal, literal).map(([x, op, p, q]) => join([x, op, p, ', ', q, ')'])),
+      fc
+        .tuple(operand, fc.constantFrom('', 'NOT '), operand, operand)
+        .map(([x, not, low, high]) => ({
+          ours: join([x, ` ${not}BETWEEN `, low, ' AND ', high]).ours,
+          // S-174: null if any operand is null
+          theirs: `CASE WHEN (${x.theirs}) IS NULL OR (${low.theirs}) IS NULL OR (${high.theirs}) IS NULL THEN NULL ELSE ((${x.theirs}) ${not}BETWEEN (${low.theirs}) AND (${high.theirs})) END`,
+        }))
+        .map((item) => join(['(', item, ')'])),
+      fc
+        .tuple(operand, fc.constantFrom(' IN (', ' NOT IN ('), literal, literal)
+        .map(([x, op, p, q]) => join([x, op, p, ', ', q, ')'])),
       fc.tuple(operand, fc.constantFrom('', ' NOT')).map(([x, not]) => ({
         ours: `${x.ours}${not} IN '[1, "abc", 1.5]'`,
         theirs: `${x.theirs}${not} IN (1, 'abc', 1.5)`,
       })),
       // + takes the affinity of CAST away: values compare as they are (S-84)
-      fc.tuple(operand, typed).map(([x, type]) => ({ ours: `CAST(${x.ours} AS ${type})`, theirs: `(+CAST(${x.theirs} AS ${type}))` })),
-      fc.tuple(tie('simple'), typed).map(([x, type]) => ({ ours: `${x.ours}::${type}`, theirs: `(+CAST(${x.theirs} AS ${type}))` })),
-      fc.tuple(sub, sub, sub).map(([when, then, otherwise]) => join(['CASE WHEN ', when, ' THEN ', then, ' ELSE ', otherwise, ' END'])),
-      fc.tuple(operand, operand, sub).map(([subject, when, then]) => join(['CASE ', subject, ' WHEN ', when, ' THEN ', then, ' END'])),
+      fc
+        .tuple(operand, typed)
+        .map(([x, type]) => ({ ours: `CAST(${x.ours} AS ${type})`, theirs: `(+CAST(${x.theirs} AS ${type}))` })),
+      fc
+        .tuple(tie('simple'), typed)
+        .map(([x, type]) => ({ ours: `${x.ours}::${type}`, theirs: `(+CAST(${x.theirs} AS ${type}))` })),
+      fc
+        .tuple(sub, sub, sub)
+        .map(([when, then, otherwise]) => join(['CASE WHEN ', when, ' THEN ', then, ' ELSE ', otherwise, ' END'])),
+      fc
+        .tuple(operand, operand, sub)
+        .map(([subject, when, then]) => join(['CASE ', subject, ' WHEN ', when, ' THEN ', then, ' END'])),
       call('upper', operand),
       call('lower', operand),
       call('hex', operand),
@@ -133,9 +199,23 @@ const { expression } = fc.letrec<{ expression: Sql; simple: Sql }>((tie) => {
       call('ifnull', operand, operand),
       call('iif', operand, operand, operand),
       call('instr', operand, operand),
-      call('substr', operand, operand.map((item) => join([item, ' % 1000']))),
-      call('substring', operand, operand.map((item) => join([item, ' % 10'])), operand.map((item) => join([item, ' % 10']))),
-      call('substr', text.map((item) => same(`'${item.replaceAll("'", "''").replaceAll('\0', '')}'`)), fc.integer({ min: -7, max: 7 }).map((n) => same(`(${n})`)), fc.integer({ min: -7, max: 7 }).map((n) => same(`(${n})`))),
+      call(
+        'substr',
+        operand,
+        operand.map((item) => join([item, ' % 1000'])),
+      ),
+      call(
+        'substring',
+        operand,
+        operand.map((item) => join([item, ' % 10'])),
+        operand.map((item) => join([item, ' % 10'])),
+      ),
+      call(
+        'substr',
+        text.map((item) => same(`'${item.replaceAll("'", "''").replaceAll('\0', '')}'`)),
+        fc.integer({ min: -7, max: 7 }).map((n) => same(`(${n})`)),
+        fc.integer({ min: -7, max: 7 }).map((n) => same(`(${n})`)),
+      ),
       call('datetime', operand),
       call('unixepoch', operand),
       call('datetime', operand, fc.constant(same("'unixepoch'"))),
@@ -151,7 +231,8 @@ const { expression } = fc.letrec<{ expression: Sql; simple: Sql }>((tie) => {
 });
 
 /** SQLite's "now" is the only value that depends on the clock: here it is null. */
-const timeless = (sql: Sql): boolean => !/'(now|subsec|subsecond)'\s*[,)]/i.test(sql.theirs.replaceAll(/, '(subsec|unixepoch)'/g, ''));
+const timeless = (sql: Sql): boolean =>
+  !/'(now|subsec|subsecond)'\s*[,)]/i.test(sql.theirs.replaceAll(/, '(subsec|unixepoch)'/g, ''));
 
 describe('expressions equal those of SQLite (S-125)', () => {
   test('random expressions over random rows', () => {
@@ -163,7 +244,11 @@ describe('expressions equal those of SQLite (S-125)', () => {
         for (const values of rows) {
           const result = evaluate(values);
           if (digits.beyondSqlite) return;
-          expect({ sql: sql.ours, values, result }).toEqual({ sql: sql.ours, values, result: inSqlite(sql.theirs, values, result) });
+          expect({ sql: sql.ours, values, result }).toEqual({
+            sql: sql.ours,
+            values,
+            result: inSqlite(sql.theirs, values, result),
+          });
         }
       }),
       { numRuns: Number(process.env['RUNS'] ?? 1500) },

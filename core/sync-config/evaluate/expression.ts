@@ -66,7 +66,8 @@ export function compileExpression<Env>(expr: PlanExpr, leaves: Leaves<Env>, fixe
       case 'unary':
         return unary(node.op, build(node.operand));
       case 'binary':
-        if (node.op === '->' || node.op === '->>') return extraction(node.op, build(node.left), node.right, build, fixedJsonExtract);
+        if (node.op === '->' || node.op === '->>')
+          return extraction(node.op, build(node.left), node.right, build, fixedJsonExtract);
         return binary(node.op, build(node.left), build(node.right));
       case 'isNull': {
         const operand = build(node.operand);
@@ -227,7 +228,12 @@ function arithmetic(op: '+' | '-' | '*' | '/' | '%', left: Known, right: Known):
 }
 
 /** Null if any operand is null (S-174). */
-function between<Env>(operand: Evaluate<Env>, low: Evaluate<Env>, high: Evaluate<Env>, negated: boolean): Evaluate<Env> {
+function between<Env>(
+  operand: Evaluate<Env>,
+  low: Evaluate<Env>,
+  high: Evaluate<Env>,
+  negated: boolean,
+): Evaluate<Env> {
   return (env) => {
     const value = operand(env);
     const from = value === null ? null : low(env);
@@ -269,7 +275,10 @@ function inArray<Env>(operand: Evaluate<Env>, array: Evaluate<Env>, negated: boo
   };
 }
 
-function caseOf<Env>(node: Extract<PlanExpr, { kind: 'case' }>, build: (expr: PlanExpr) => Evaluate<Env>): Evaluate<Env> {
+function caseOf<Env>(
+  node: Extract<PlanExpr, { kind: 'case' }>,
+  build: (expr: PlanExpr) => Evaluate<Env>,
+): Evaluate<Env> {
   const subject = node.subject === null ? null : build(node.subject);
   const whens = node.whens.map(({ when, then }) => ({ when: build(when), then: build(then) }));
   const otherwise = node.otherwise === null ? () => null : build(node.otherwise);
@@ -306,7 +315,8 @@ function converter(to: CastType): (value: Known) => SqliteValue {
     case 'real':
       return valueToReal;
     case 'numeric':
-      return (value) => (typeof value === 'bigint' || typeof value === 'number' ? value : textToNumeric(valueToText(value)));
+      return (value) =>
+        typeof value === 'bigint' || typeof value === 'number' ? value : textToNumeric(valueToText(value));
     case 'blob':
       return (value) => (typeof value === 'object' ? value : encodeUtf8(valueToText(value)));
   }

@@ -71,13 +71,19 @@ function readGeometry(reader: WkbReader, depth: number): Geometry {
   if (type === 1) return { type, dimensions, coordinates: position(), parts: [] };
   if (type === 2) return { type, dimensions, coordinates: positions(), parts: [] };
   if (type === 3) return { type, dimensions, coordinates: Array.from({ length: count(4) }, positions), parts: [] };
-  return { type, dimensions, coordinates: [], parts: Array.from({ length: count(5) }, () => readGeometry(reader, depth + 1)) };
+  return {
+    type,
+    dimensions,
+    coordinates: [],
+    parts: Array.from({ length: count(5) }, () => readGeometry(reader, depth + 1)),
+  };
 }
 
 /** Null when the value is no geometry that is understood. */
 function parseGeometry(value: SqliteValue): Geometry | null {
   let bytes: Uint8Array;
-  if (typeof value === 'string' && value.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(value)) bytes = Buffer.from(value, 'hex');
+  if (typeof value === 'string' && value.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(value))
+    bytes = Buffer.from(value, 'hex');
   else if (typeof value === 'object' && value !== null) bytes = value;
   else return null;
   try {
@@ -88,7 +94,8 @@ function parseGeometry(value: SqliteValue): Geometry | null {
   }
 }
 
-const isEmptyPoint = (geometry: Geometry): boolean => geometry.type === 1 && (geometry.coordinates as Position).every(Number.isNaN);
+const isEmptyPoint = (geometry: Geometry): boolean =>
+  geometry.type === 1 && (geometry.coordinates as Position).every(Number.isNaN);
 
 /** X or Y of a point; null for anything else. */
 function coordinate(value: SqliteValue, index: 0 | 1): SqliteValue {
@@ -139,10 +146,14 @@ function wktBody(geometry: Geometry): string | null {
     case 2:
       return geometry.coordinates.length === 0 ? null : line(geometry.coordinates as Position[]);
     case 3:
-      return geometry.coordinates.length === 0 ? null : `(${(geometry.coordinates as Position[][]).map(line).join(',')})`;
+      return geometry.coordinates.length === 0
+        ? null
+        : `(${(geometry.coordinates as Position[][]).map(line).join(',')})`;
     case 7:
       return geometry.parts.length === 0 ? null : `(${geometry.parts.map(wkt).join(',')})`;
     default:
-      return geometry.parts.length === 0 ? null : `(${geometry.parts.map((part) => wktBody(part) ?? 'EMPTY').join(',')})`;
+      return geometry.parts.length === 0
+        ? null
+        : `(${geometry.parts.map((part) => wktBody(part) ?? 'EMPTY').join(',')})`;
   }
 }

@@ -46,7 +46,9 @@ export function compileQuerier(querier: PlanQuerier, plan: SyncPlan): CompiledQu
       checkBuckets(results.reduce((product, tuples) => product * tuples.length, 1));
       const keys: string[] = [];
       forEachCombination(results, (combination) => {
-        const values = key.map((part, at) => ('text' in part ? fixed[at] : combination[part.component]?.[part.variable]));
+        const values = key.map((part, at) =>
+          'text' in part ? fixed[at] : combination[part.component]?.[part.variable],
+        );
         keys.push(`[${values.join(',')}]`);
       });
       return keys;
@@ -73,7 +75,9 @@ function textOf(value: Parameters<typeof compileSessionExpression>[0], plan: Syn
 }
 
 function compileComponent(component: PlanComponent, plan: SyncPlan): CompiledComponent {
-  const steps = component.steps.map((step) => (step.kind === 'expand' ? compileExpand(step, plan) : compileLookup(step, plan)));
+  const steps = component.steps.map((step) =>
+    step.kind === 'expand' ? compileExpand(step, plan) : compileLookup(step, plan),
+  );
   return {
     resolve: async (env, reader, check) => {
       let tuples: Tuple[] = [[]];
@@ -146,7 +150,10 @@ function compileLookup(step: Extract<PlanStep, { kind: 'lookup' }>, plan: SyncPl
   };
 }
 
-function compileOperand(operand: PlanOperand, plan: SyncPlan): (tuple: Tuple, env: SessionEnv) => string | null | undefined {
+function compileOperand(
+  operand: PlanOperand,
+  plan: SyncPlan,
+): (tuple: Tuple, env: SessionEnv) => string | null | undefined {
   if (operand.kind === 'variable') return (tuple) => tuple[operand.variable];
   const text = textOf(operand.value, plan);
   return (_tuple, env) => text(env);

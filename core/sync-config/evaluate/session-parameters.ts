@@ -38,7 +38,8 @@ export function compileSessionExpression(expr: PlanExpr, fixedJsonExtract: boole
         throw new Error('a session has no table');
       },
       element: (_expansion, column) => (env) => env.element?.[column] ?? null,
-      parameter: (scope, key) => (key === null ? (env) => allParameters(env, scope) : (env) => oneParameter(env, scope, key)),
+      parameter: (scope, key) =>
+        key === null ? (env) => allParameters(env, scope) : (env) => oneParameter(env, scope, key),
     },
     fixedJsonExtract,
   );

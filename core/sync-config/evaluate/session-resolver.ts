@@ -1,5 +1,11 @@
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { BucketReason, CreateSessionResolver, ResolvedBucket, ResolvedStream, SessionRequest } from '../contract.ts';
+import type {
+  BucketReason,
+  CreateSessionResolver,
+  ResolvedBucket,
+  ResolvedStream,
+  SessionRequest,
+} from '../contract.ts';
 import type { PlanStream, SyncPlan } from '../plan.ts';
 import { createLookupReader } from './lookup-reader.ts';
 import { compileQuerier, type CompiledQuerier } from './querier.ts';
@@ -31,9 +37,10 @@ interface MutableBucket {
 
 /** `resolve` is pure but for `read`; a resolver is shared by all sessions of a version. */
 export const createSessionResolver: CreateSessionResolver = (plan) => {
-  const streams = plan.streams.map(
-    (stream): CompiledStream => ({ plan: stream, queriers: stream.queriers.map((querier) => compileQuerier(querier, plan)) }),
-  );
+  const streams = plan.streams.map((stream): CompiledStream => ({
+    plan: stream,
+    queriers: stream.queriers.map((querier) => compileQuerier(querier, plan)),
+  }));
   return {
     resolve: async (request, read, limits) => {
       const { evaluations, resolvedStreams } = selectStreams(streams, request);
@@ -45,7 +52,9 @@ export const createSessionResolver: CreateSessionResolver = (plan) => {
       const tasks = work.map((item) => async () => {
         const { env, stream } = item.evaluation;
         // each task has its own env: the current element of an expansion is kept in it
-        item.keys = await item.querier.resolve({ ...env }, reader, checkTuples(limits), (count) => buckets.check(stream.plan.name, count));
+        item.keys = await item.querier.resolve({ ...env }, reader, checkTuples(limits), (count) =>
+          buckets.check(stream.plan.name, count),
+        );
       });
       await reader.run(tasks);
       // in the order of the config, whichever was resolved first
@@ -77,7 +86,11 @@ function selectStreams(
       }
       const override = subscription.overridePriority;
       const valid = override === null || (Number.isInteger(override) && override >= 0 && override <= 3);
-      if (!valid) errors.push({ subscription: index, message: 'The priority of a subscription must be 0, 1, 2 or 3; it is ignored.' });
+      if (!valid)
+        errors.push({
+          subscription: index,
+          message: 'The priority of a subscription must be 0, 1, 2 or 3; it is ignored.',
+        });
       const env = sessionEnv(request, parameters);
       explicit.push({ stream, reason: { sub: index }, env, overridePriority: valid ? override : null });
     }
@@ -93,7 +106,9 @@ function selectStreams(
 /** Undefined for anything but an object or null (S-535). */
 function asParameters(parameters: unknown): Readonly<Record<string, unknown>> | null | undefined {
   if (parameters === null || parameters === undefined) return null;
-  return typeof parameters === 'object' && !Array.isArray(parameters) ? (parameters as Record<string, unknown>) : undefined;
+  return typeof parameters === 'object' && !Array.isArray(parameters)
+    ? (parameters as Record<string, unknown>)
+    : undefined;
 }
 
 function checkTuples(limits: Limits): (count: number) => void {
@@ -132,7 +147,13 @@ function createBucketSet(plan: SyncPlan, limits: Limits) {
         const name = `${querier.plan.bucket}:${key}`;
         const known = byName.get(name);
         if (known === undefined) {
-          byName.set(name, { identity, key, stream: evaluation.stream.plan.name, priority, reasons: [evaluation.reason] });
+          byName.set(name, {
+            identity,
+            key,
+            stream: evaluation.stream.plan.name,
+            priority,
+            reasons: [evaluation.reason],
+          });
         } else {
           known.priority = Math.min(known.priority, priority);
           if (!known.reasons.includes(evaluation.reason)) known.reasons.push(evaluation.reason);

@@ -90,13 +90,21 @@ function addPart(parts: Part[], part: Part | null): void {
 }
 const unique = (columns: readonly number[]): number[] => [...new Set(columns)].toSorted((a, b) => a - b);
 
-function bucketPart(plan: SyncPlan, bucket: PlanBucket, table: SourceTable, cache: OutputCache, definition: number): Part | null {
+function bucketPart(
+  plan: SyncPlan,
+  bucket: PlanBucket,
+  table: SourceTable,
+  cache: OutputCache,
+  definition: number,
+): Part | null {
   const rules = bucket.rules
     .filter((rule) => matchesTable(rule.table, table))
     .map((rule) => {
       const compiler = createRowCompiler(table, rule.table, plan.fixedJsonExtract);
       const pattern = rule.table.wildcard ? rule.table.name : '';
-      const slot = cache.slot(JSON.stringify([pattern, rule.outputs]), () => createOutput(rule.outputs, table, compiler));
+      const slot = cache.slot(JSON.stringify([pattern, rule.outputs]), () =>
+        createOutput(rule.outputs, table, compiler),
+      );
       return { rule: compileRule(rule, compiler), slot, objectType: rule.objectType ?? table.name };
     });
   if (rules.length === 0) return null;
@@ -111,7 +119,8 @@ function bucketPart(plan: SyncPlan, bucket: PlanBucket, table: SourceTable, cach
     if (key === null) return;
     if (slot.id === undefined) slot.id = slot.output.id(row);
     if (slot.id === null) {
-      if (!rejected) sink.rejected(definition, 'PSYNC_S1010', 'the row has no id: the output column "id" is missing or null');
+      if (!rejected)
+        sink.rejected(definition, 'PSYNC_S1010', 'the row has no id: the output column "id" is missing or null');
       rejected = true;
       return;
     }
@@ -160,7 +169,11 @@ function lookupPart(plan: SyncPlan, lookup: PlanLookup, table: SourceTable, defi
       const compiler = createRowCompiler(table, rule.table, plan.fixedJsonExtract);
       const compiled = compileRule(rule, compiler);
       const outputs = rule.outputs.map((output) => compiler.compile(output, compiled.frame));
-      return { rule: compiled, outputs, columns: [...compiled.columns, ...rule.outputs.flatMap((output) => compiler.columnsOf(output))] };
+      return {
+        rule: compiled,
+        outputs,
+        columns: [...compiled.columns, ...rule.outputs.flatMap((output) => compiler.columnsOf(output))],
+      };
     });
   if (rules.length === 0) return null;
   const columns = unique(rules.flatMap((rule) => rule.columns));
@@ -212,16 +225,31 @@ function eventPart(plan: SyncPlan, event: PlanEvent, table: SourceTable, definit
     .map((rule) => {
       const compiler = createRowCompiler(table, rule.table, plan.fixedJsonExtract);
       const compiled = compileRule({ table: rule.table, expansions: [], filters: rule.filters, keys: [] }, compiler);
-      const [userId, clientId, checkpoint] = [rule.userId, rule.clientId, rule.checkpoint].map((expr) => compiler.compile(expr, []));
-      const columns = [...compiled.columns, ...[rule.userId, rule.clientId, rule.checkpoint].flatMap((expr) => compiler.columnsOf(expr))];
+      const [userId, clientId, checkpoint] = [rule.userId, rule.clientId, rule.checkpoint].map((expr) =>
+        compiler.compile(expr, []),
+      );
+      const columns = [
+        ...compiled.columns,
+        ...[rule.userId, rule.clientId, rule.checkpoint].flatMap((expr) => compiler.columnsOf(expr)),
+      ];
       let sink: RowSink;
       const emit = (row: SourceRow): void => {
         const user = userId?.(row) ?? null;
         const client = clientId?.(row) ?? null;
         const value = checkpoint?.(row) ?? null;
         const number = typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : value;
-        if (user === null || client === null || typeof number !== 'bigint' || number <= 0n || number > 0x7fff_ffff_ffff_ffffn) {
-          sink.rejected(definition, 'PSYNC_S1011', 'a write checkpoint needs user_id, client_id and a positive integer checkpoint');
+        if (
+          user === null ||
+          client === null ||
+          typeof number !== 'bigint' ||
+          number <= 0n ||
+          number > 0x7fff_ffff_ffff_ffffn
+        ) {
+          sink.rejected(
+            definition,
+            'PSYNC_S1011',
+            'a write checkpoint needs user_id, client_id and a positive integer checkpoint',
+          );
           return;
         }
         sink.writeCheckpoint(valueToText(user), valueToText(client), number);

@@ -84,4 +84,3 @@ export function instr(value: SqliteValue, part: SqliteValue): SqliteValue {
   const at = text.indexOf(valueToText(part));
   return BigInt(at < 0 ? 0 : codePointCount(text.slice(0, at)) + 1);
 }
-

@@ -14,10 +14,26 @@ export interface Name extends Span {
 }
 
 export type BinaryOperator =
-  | 'and' | 'or'
-  | '=' | '!=' | '<' | '>' | '<=' | '>='
-  | '+' | '-' | '*' | '/' | '%' | '&' | '|' | '<<' | '>>'
-  | '||' | '->' | '->>';
+  | 'and'
+  | 'or'
+  | '='
+  | '!='
+  | '<'
+  | '>'
+  | '<='
+  | '>='
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%'
+  | '&'
+  | '|'
+  | '<<'
+  | '>>'
+  | '||'
+  | '->'
+  | '->>';
 
 export type Expr =
   | (Span & { readonly kind: 'null' })
@@ -26,14 +42,36 @@ export type Expr =
   | (Span & { readonly kind: 'string'; readonly value: string })
   | (Span & { readonly kind: 'boolean'; readonly value: boolean })
   | (Span & { readonly kind: 'column'; readonly table: Name | null; readonly name: Name })
-  | (Span & { readonly kind: 'call'; readonly schema: Name | null; readonly name: Name; readonly args: readonly Expr[] })
+  | (Span & {
+      readonly kind: 'call';
+      readonly schema: Name | null;
+      readonly name: Name;
+      readonly args: readonly Expr[];
+    })
   | (Span & { readonly kind: 'unary'; readonly op: 'not' | '-' | '+' | '~'; readonly operand: Expr })
-  | (Span & { readonly kind: 'binary'; readonly op: BinaryOperator; readonly left: Expr; readonly right: Expr; readonly opSpan: Span })
+  | (Span & {
+      readonly kind: 'binary';
+      readonly op: BinaryOperator;
+      readonly left: Expr;
+      readonly right: Expr;
+      readonly opSpan: Span;
+    })
   | (Span & { readonly kind: 'isNull'; readonly operand: Expr; readonly negated: boolean })
-  | (Span & { readonly kind: 'between'; readonly operand: Expr; readonly low: Expr; readonly high: Expr; readonly negated: boolean })
+  | (Span & {
+      readonly kind: 'between';
+      readonly operand: Expr;
+      readonly low: Expr;
+      readonly high: Expr;
+      readonly negated: boolean;
+    })
   | (Span & { readonly kind: 'in'; readonly operand: Expr; readonly set: Expr; readonly negated: boolean })
   | (Span & { readonly kind: 'overlaps'; readonly left: Expr; readonly right: Expr })
-  | (Span & { readonly kind: 'case'; readonly subject: Expr | null; readonly whens: readonly CaseWhen[]; readonly otherwise: Expr | null })
+  | (Span & {
+      readonly kind: 'case';
+      readonly subject: Expr | null;
+      readonly whens: readonly CaseWhen[];
+      readonly otherwise: Expr | null;
+    })
   | (Span & { readonly kind: 'cast'; readonly operand: Expr; readonly type: Name })
   /** `ARRAY[…]`, `ROW(…)`, `(a, b)`: only as the right side of IN (S-154). */
   | (Span & { readonly kind: 'list'; readonly items: readonly Expr[] })
@@ -75,4 +113,3 @@ export class SqlError extends Error {
     this.end = span.end;
   }
 }
-

@@ -64,8 +64,10 @@ export function createCursor(sql: string, locate: Locate): Cursor {
     },
     acceptWord: (word) => cursor.isWord(word) && (cursor.next(), true),
     acceptSymbol: (symbol) => cursor.isSymbol(symbol) && (cursor.next(), true),
-    expectWord: (word, context) => (cursor.isWord(word) ? cursor.next() : cursor.fail(`${word.toUpperCase()} ${context}`)),
-    expectSymbol: (symbol, context) => (cursor.isSymbol(symbol) ? cursor.next() : cursor.fail(`"${symbol}" ${context}`)),
+    expectWord: (word, context) =>
+      cursor.isWord(word) ? cursor.next() : cursor.fail(`${word.toUpperCase()} ${context}`),
+    expectSymbol: (symbol, context) =>
+      cursor.isSymbol(symbol) ? cursor.next() : cursor.fail(`"${symbol}" ${context}`),
     isName: (ahead = 0) => {
       const token = tokenAt(at + ahead);
       return token.kind === 'quoted' || (token.kind === 'word' && !RESERVED.has(token.text));
@@ -73,7 +75,13 @@ export function createCursor(sql: string, locate: Locate): Cursor {
     name: (context) => {
       if (!cursor.isName()) cursor.fail(context);
       const token = cursor.next();
-      return { text: token.text, written: token.written, quoted: token.kind === 'quoted', start: token.start, end: token.end };
+      return {
+        text: token.text,
+        written: token.written,
+        quoted: token.kind === 'quoted',
+        start: token.start,
+        end: token.end,
+      };
     },
     spanFrom: (start) => ({ start, end: Math.max(start, tokenAt(at - 1 < 0 ? 0 : at - 1).end) }),
     fail: (context) => {
@@ -82,12 +90,17 @@ export function createCursor(sql: string, locate: Locate): Cursor {
         throw new SqlError('PSYNC_R2103', `The query ends too early: expected ${context}.`, token);
       }
       const found = token.written.slice(0, 40);
-      const quote = token.kind === 'word' && RESERVED.has(token.text) ? ` Put ${found} in double quotes if it is a name.` : '';
+      const quote =
+        token.kind === 'word' && RESERVED.has(token.text) ? ` Put ${found} in double quotes if it is a name.` : '';
       throw new SqlError('PSYNC_R2101', `Found ${found}: expected ${context}.${quote}`, token);
     },
     nested: (parse) => {
       if (++depth > MAX_NESTING) {
-        throw new SqlError('PSYNC_R2105', `The query is nested deeper than ${MAX_NESTING} levels; flatten it.`, cursor.peek());
+        throw new SqlError(
+          'PSYNC_R2105',
+          `The query is nested deeper than ${MAX_NESTING} levels; flatten it.`,
+          cursor.peek(),
+        );
       }
       const result = parse();
       depth--;

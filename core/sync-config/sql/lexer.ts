@@ -13,8 +13,36 @@ export interface Token {
 }
 
 const SYMBOLS = [
-  '->>', '->', '||', '<<', '>>', '<=', '>=', '!=', '<>', '==', '&&', '::',
-  '(', ')', '[', ']', ',', '.', '*', '/', '+', '-', '%', '&', '|', '~', '<', '>', '=', ';',
+  '->>',
+  '->',
+  '||',
+  '<<',
+  '>>',
+  '<=',
+  '>=',
+  '!=',
+  '<>',
+  '==',
+  '&&',
+  '::',
+  '(',
+  ')',
+  '[',
+  ']',
+  ',',
+  '.',
+  '*',
+  '/',
+  '+',
+  '-',
+  '%',
+  '&',
+  '|',
+  '~',
+  '<',
+  '>',
+  '=',
+  ';',
 ];
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
@@ -35,7 +63,11 @@ export type Locate = (offset: number) => number;
 export function tokenize(sql: string, locate: Locate): Token[] {
   const place = (start: number, end: number) => ({ start: locate(start), end: locate(Math.max(start, end - 1)) + 1 });
   try {
-    return scan(sql).map((token) => ({ ...token, written: sql.slice(token.start, token.end), ...place(token.start, token.end) }));
+    return scan(sql).map((token) => ({
+      ...token,
+      written: sql.slice(token.start, token.end),
+      ...place(token.start, token.end),
+    }));
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     throw new SqlError(error.code, error.message, place(error.start, error.end));
@@ -46,7 +78,10 @@ type LocalToken = Omit<Token, 'written'>;
 
 function scan(sql: string): LocalToken[] {
   if (sql.length > MAX_LENGTH) {
-    throw new SqlError('PSYNC_R2105', `The query is longer than ${MAX_LENGTH} characters; split it.`, { start: 0, end: 1 });
+    throw new SqlError('PSYNC_R2105', `The query is longer than ${MAX_LENGTH} characters; split it.`, {
+      start: 0,
+      end: 1,
+    });
   }
   const tokens: LocalToken[] = [];
   let at = 0;
@@ -69,7 +104,8 @@ function skipBlank(sql: string, from: number): number {
       at = end < 0 ? sql.length : end + 1;
     } else if (sql.startsWith('/*', at)) {
       const end = sql.indexOf('*/', at + 2);
-      if (end < 0) throw new SqlError('PSYNC_R2102', 'The comment does not end; close it with */.', { start: at, end: at + 2 });
+      if (end < 0)
+        throw new SqlError('PSYNC_R2102', 'The comment does not end; close it with */.', { start: at, end: at + 2 });
       at = end + 2;
     } else {
       return at;
@@ -92,8 +128,12 @@ function readToken(sql: string, start: number): LocalToken {
   }
   const character = String.fromCodePoint(sql.codePointAt(start) ?? 0);
   const end = start + character.length;
-  const hint = character === '`' ? 'write identifiers in double quotes' : 'names with such characters need double quotes';
-  throw new SqlError('PSYNC_R2104', `Character ${JSON.stringify(character)} is not allowed here; ${hint}.`, { start, end });
+  const hint =
+    character === '`' ? 'write identifiers in double quotes' : 'names with such characters need double quotes';
+  throw new SqlError('PSYNC_R2104', `Character ${JSON.stringify(character)} is not allowed here; ${hint}.`, {
+    start,
+    end,
+  });
 }
 
 function readNumber(sql: string, start: number): LocalToken {
@@ -115,7 +155,10 @@ function readNumber(sql: string, start: number): LocalToken {
     digits();
   }
   if (end < sql.length && isWord(sql.charCodeAt(end))) {
-    throw new SqlError('PSYNC_R2104', 'A name cannot start with a digit; put it in double quotes.', { start, end: end + 1 });
+    throw new SqlError('PSYNC_R2104', 'A name cannot start with a digit; put it in double quotes.', {
+      start,
+      end: end + 1,
+    });
   }
   return { kind, text: sql.slice(start, end), start, end };
 }
@@ -127,7 +170,10 @@ function readQuoted(sql: string, start: number, quote: string, kind: 'string' | 
     const end = sql.indexOf(quote, from);
     if (end < 0) {
       const what = kind === 'string' ? 'string' : 'quoted name';
-      throw new SqlError('PSYNC_R2102', `The ${what} does not end; close it with ${quote}.`, { start, end: sql.length });
+      throw new SqlError('PSYNC_R2102', `The ${what} does not end; close it with ${quote}.`, {
+        start,
+        end: sql.length,
+      });
     }
     text += sql.slice(from, end);
     if (sql[end + 1] !== quote) {

@@ -90,14 +90,19 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
   if (cursor.acceptWord('is')) {
     const negated = cursor.acceptWord('not');
     if (!cursor.isWord('null')) {
-      throw new SqlError('PSYNC_R2205', 'Only IS NULL and IS NOT NULL are supported; compare other values with =.', cursor.peek());
+      throw new SqlError(
+        'PSYNC_R2205',
+        'Only IS NULL and IS NOT NULL are supported; compare other values with =.',
+        cursor.peek(),
+      );
     }
     cursor.next();
     // SQLite would read `x IS (NULL + 1)`
     endOfTest(cursor, 'IS NULL');
     return { kind: 'isNull', operand, negated, ...cursor.spanFrom(start) };
   }
-  const negated = cursor.isWord('not') && ['in', 'between', 'like', 'glob', 'regexp', 'match'].includes(cursor.peek(1).text);
+  const negated =
+    cursor.isWord('not') && ['in', 'between', 'like', 'glob', 'regexp', 'match'].includes(cursor.peek(1).text);
   if (negated) cursor.next();
   if (cursor.acceptWord('in')) {
     // SQLite would read `(x IN (1, 2)) + 1`
@@ -121,8 +126,13 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
 /** An operator that binds tighter than the test before it would be read in a way that nobody means. */
 function endOfTest(cursor: Cursor, test: string): void {
   const following = cursor.peek();
-  if (following.kind !== 'symbol' || (following.text !== '::' && (BINARY[following.text]?.power ?? 0) <= EQUALITY)) return;
-  throw new SqlError('PSYNC_R2101', `Found ${following.text} after ${test}: put ${test} and what it tests in parentheses.`, following);
+  if (following.kind !== 'symbol' || (following.text !== '::' && (BINARY[following.text]?.power ?? 0) <= EQUALITY))
+    return;
+  throw new SqlError(
+    'PSYNC_R2101',
+    `Found ${following.text} after ${test}: put ${test} and what it tests in parentheses.`,
+    following,
+  );
 }
 
 /** Read left to right with equal precedence, `a + b * c` would be something else: say so (open question 9). */
@@ -271,7 +281,11 @@ type FunctionName = Extract<Expr, { kind: 'call' }>['name'];
 function parseCall(cursor: Cursor, schema: FunctionName | null, name: FunctionName): Expr {
   const args = parseArguments(cursor);
   if (cursor.isWord('over') || cursor.isWord('filter')) {
-    throw new SqlError('PSYNC_R2201', 'Window functions are not supported: expressions see one row only.', cursor.peek());
+    throw new SqlError(
+      'PSYNC_R2201',
+      'Window functions are not supported: expressions see one row only.',
+      cursor.peek(),
+    );
   }
   return { kind: 'call', schema, name, args, ...cursor.spanFrom((schema ?? name).start) };
 }
@@ -281,7 +295,11 @@ export function parseArguments(cursor: Cursor): Expr[] {
   cursor.expectSymbol('(', 'before the arguments');
   const args: Expr[] = [];
   if (cursor.isSymbol('*') || cursor.isWord('distinct')) {
-    throw new SqlError('PSYNC_R2201', 'Aggregate functions are not supported: expressions see one row only.', cursor.peek());
+    throw new SqlError(
+      'PSYNC_R2201',
+      'Aggregate functions are not supported: expressions see one row only.',
+      cursor.peek(),
+    );
   }
   while (!cursor.isSymbol(')')) {
     if (args.length > 0) cursor.expectSymbol(',', 'between arguments');

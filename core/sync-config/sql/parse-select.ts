@@ -29,7 +29,11 @@ export function parseQuery(sql: string, locate: Locate = (offset) => offset): Pa
   const cursor = createCursor(sql, locate);
   const select = parseSelectBody(cursor);
   if (cursor.acceptSymbol(';') && cursor.peek().kind !== 'end') {
-    throw new SqlError('PSYNC_R2101', 'Only one statement is allowed; write further queries as items of the list.', cursor.peek());
+    throw new SqlError(
+      'PSYNC_R2101',
+      'Only one statement is allowed; write further queries as items of the list.',
+      cursor.peek(),
+    );
   }
   if (cursor.peek().kind !== 'end') cursor.fail('the end of the query');
   return { select, warnings: cursor.warnings };
@@ -39,11 +43,19 @@ export function parseQuery(sql: string, locate: Locate = (offset) => offset): Pa
 export function parseSelectBody(cursor: Cursor): Select {
   const { start } = cursor.peek();
   if (cursor.isWord('with')) {
-    throw new SqlError('PSYNC_R2201', 'WITH inside a query is not supported; define the query under "with" of the stream.', cursor.peek());
+    throw new SqlError(
+      'PSYNC_R2201',
+      'WITH inside a query is not supported; define the query under "with" of the stream.',
+      cursor.peek(),
+    );
   }
   cursor.expectWord('select', 'at the beginning of the query');
   if (cursor.isWord('distinct') || cursor.isWord('all')) {
-    throw new SqlError('PSYNC_R2201', 'DISTINCT and ALL are not supported: rows are synced once anyway.', cursor.peek());
+    throw new SqlError(
+      'PSYNC_R2201',
+      'DISTINCT and ALL are not supported: rows are synced once anyway.',
+      cursor.peek(),
+    );
   }
   const items: SelectItem[] = [];
   while (!endsItems(cursor)) {
@@ -62,7 +74,9 @@ function endsItems(cursor: Cursor): boolean {
   const token = cursor.peek();
   if (token.kind === 'end') return true;
   if (token.kind === 'symbol') return token.text === ')' || token.text === ';';
-  return token.kind === 'word' && (token.text === 'from' || token.text === 'where' || CLAUSES[token.text] !== undefined);
+  return (
+    token.kind === 'word' && (token.text === 'from' || token.text === 'where' || CLAUSES[token.text] !== undefined)
+  );
 }
 
 function parseItem(cursor: Cursor): SelectItem {
@@ -92,7 +106,11 @@ function parseFrom(cursor: Cursor, from: FromItem[]): void {
       from.push(parseSource(cursor, null));
     } else if (token.kind === 'word' && JOINS.has(token.text)) {
       const kind = token.text.toUpperCase();
-      throw new SqlError('PSYNC_R2202', `${kind} JOIN is not supported; use INNER JOIN … ON, or several queries.`, token);
+      throw new SqlError(
+        'PSYNC_R2202',
+        `${kind} JOIN is not supported; use INNER JOIN … ON, or several queries.`,
+        token,
+      );
     } else if (cursor.isWord('join') || (cursor.isWord('inner') && cursor.isWord('join', 1))) {
       cursor.acceptWord('inner');
       cursor.next();
@@ -130,7 +148,14 @@ function parseSource(cursor: Cursor, joined: 'join' | null): FromItem {
     throw new SqlError('PSYNC_R2101', 'A table is written schema.table, or "tag.schema"."table".', cursor.peek());
   }
   const alias = parseAlias(cursor);
-  return { kind: 'table', schema: second === null ? null : first, name: second ?? first, alias, on: on(), ...cursor.spanFrom(start) };
+  return {
+    kind: 'table',
+    schema: second === null ? null : first,
+    name: second ?? first,
+    alias,
+    on: on(),
+    ...cursor.spanFrom(start),
+  };
 }
 
 function parseColumnNames(cursor: Cursor): Name[] {

@@ -37,7 +37,12 @@ export function codesOf(text: string, options: Partial<CompileOptions> = {}): st
   return compile(text, options).diagnostics.map(({ code }) => code.replace('PSYNC_', ''));
 }
 
-export const table = (name: string, columns: readonly string[], source = 'default'): SourceTable => ({ source, schema: 'public', name, columns });
+export const table = (name: string, columns: readonly string[], source = 'default'): SourceTable => ({
+  source,
+  schema: 'public',
+  name,
+  columns,
+});
 
 const context = (): QueryContext => {
   let id = 0;
@@ -55,7 +60,11 @@ const context = (): QueryContext => {
 };
 
 /** One SQL expression as a function of rows with these columns. */
-export function expressionOf(sql: string, columns: readonly string[], fixedJsonExtract = true): (row: SourceRow) => SqliteValue {
+export function expressionOf(
+  sql: string,
+  columns: readonly string[],
+  fixedJsonExtract = true,
+): (row: SourceRow) => SqliteValue {
   const { select } = parseQuery(`SELECT ${sql} AS v FROM t`);
   const at = context();
   const [item] = attempt(at, () => bindSelect(select, null, at).items, []);
@@ -72,14 +81,20 @@ export interface Contribution {
 }
 
 /** Everything a row contributes; definitions by name. */
-export function contributionOf(plan: SyncPlan, source: SourceTable, row: SourceRow, how: 'evaluate' | 'members' = 'evaluate'): Contribution {
+export function contributionOf(
+  plan: SyncPlan,
+  source: SourceTable,
+  row: SourceRow,
+  how: 'evaluate' | 'members' = 'evaluate',
+): Contribution {
   const result: Contribution = { buckets: [], lookups: [], writeCheckpoints: [], rejected: [] };
   const evaluator = createTableEvaluator(plan, source);
   if (evaluator === null) return result;
   const names = new Map([...plan.buckets, ...plan.lookups].map(({ identity, name }) => [identity, name]));
   const nameOf = (definition: number): string => names.get(evaluator.definitions[definition]?.identity ?? '') ?? '?';
   const sink: RowSink = {
-    bucket: (definition, key, type, id, data) => result.buckets.push({ definition: nameOf(definition), key, type, id, data }),
+    bucket: (definition, key, type, id, data) =>
+      result.buckets.push({ definition: nameOf(definition), key, type, id, data }),
     lookup: (definition, key, values) => result.lookups.push({ definition: nameOf(definition), key, values }),
     writeCheckpoint: (userId, clientId, checkpoint) => result.writeCheckpoints.push({ userId, clientId, checkpoint }),
     rejected: (_definition, code, reason) => result.rejected.push({ code, reason }),

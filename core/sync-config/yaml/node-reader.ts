@@ -34,7 +34,8 @@ const STYLES: Readonly<Record<string, ScalarStyle>> = {
 export function createNodeReader(document: Document, source: string, diagnostics: Diagnostics): NodeReader {
   const follow = (node: Node | null): Node | null => {
     let target = node;
-    for (let depth = 0; isAlias(target) && depth < 10; depth++) target = (target.resolve(document) as Node | undefined) ?? null;
+    for (let depth = 0; isAlias(target) && depth < 10; depth++)
+      target = (target.resolve(document) as Node | undefined) ?? null;
     return isAlias(target) ? null : target;
   };
   const span = (at: Key | Node | null): [number, number] => {
@@ -104,7 +105,8 @@ export function createNodeReader(document: Document, source: string, diagnostics
         const query = reader.query(node, what, entry.key);
         return query === null ? [] : [query];
       }
-      if (node.items.length === 0 && orNone === undefined) error('PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
+      if (node.items.length === 0 && orNone === undefined)
+        error('PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
       return node.items.flatMap((item) => reader.query(item as Node | null, what, entry.key) ?? []);
     },
   };

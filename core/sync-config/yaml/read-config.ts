@@ -3,7 +3,15 @@ import { parseDocument, type Document } from 'yaml';
 import type { Diagnostics } from '../compile/diagnostics.ts';
 import type { ValueOptions } from '../plan.ts';
 import { createNodeReader, type Entry, type NodeReader } from './node-reader.ts';
-import type { ConfigStructure, CteConfig, EventConfig, Key, LegacyConfig, QueryText, StreamConfig } from './structure.ts';
+import type {
+  ConfigStructure,
+  CteConfig,
+  EventConfig,
+  Key,
+  LegacyConfig,
+  QueryText,
+  StreamConfig,
+} from './structure.ts';
 
 /** Longest accepted file, in UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
@@ -25,7 +33,8 @@ function parse(text: string, diagnostics: Diagnostics): Document | null {
   try {
     const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true, merge: false });
     for (const { message, pos } of document.errors) diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
-    for (const { message, pos } of document.warnings) diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
+    for (const { message, pos } of document.warnings)
+      diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
     return diagnostics.errorCount() > 0 ? null : document;
   } catch {
     // the parser recurses: absurdly deep nesting ends its stack
@@ -60,12 +69,21 @@ function readTopLevel(entries: readonly Entry[], reader: NodeReader): ConfigStru
         events = readEvents(entry, reader);
         break;
       default:
-        unknownKey(entry, 'the sync config', ['config', 'with', 'streams', 'bucket_definitions', 'event_definitions'], reader);
+        unknownKey(
+          entry,
+          'the sync config',
+          ['config', 'with', 'streams', 'bucket_definitions', 'event_definitions'],
+          reader,
+        );
     }
   }
   checkTopLevel(entries, streams, definitions, reader);
   if (streamsKey !== null && options.edition === null) {
-    reader.warning('PSYNC_R1210', 'Streams need an edition; without one values keep their legacy form. Add "config: { edition: 3 }".', streamsKey);
+    reader.warning(
+      'PSYNC_R1210',
+      'Streams need an edition; without one values keep their legacy form. Add "config: { edition: 3 }".',
+      streamsKey,
+    );
   }
   const { valueOptions, fixedJsonExtract, versionedBucketIds } = options;
   return { valueOptions, fixedJsonExtract, versionedBucketIds, ctes, streams, definitions, events };
@@ -78,11 +96,16 @@ function checkTopLevel(
   reader: NodeReader,
 ): void {
   if (!entries.some(({ key }) => key.text === 'streams' || key.text === 'bucket_definitions')) {
-    reader.error('PSYNC_R1209', 'The sync config has neither "streams" nor "bucket_definitions".', entries[0]?.key ?? null);
+    reader.error(
+      'PSYNC_R1209',
+      'The sync config has neither "streams" nor "bucket_definitions".',
+      entries[0]?.key ?? null,
+    );
   }
   const names = new Set(streams.map(({ name }) => name.text));
   for (const { name } of definitions) {
-    if (names.has(name.text)) reader.error('PSYNC_R1211', `"${name.text}" is also the name of a stream; rename one of them.`, name);
+    if (names.has(name.text))
+      reader.error('PSYNC_R1211', `"${name.text}" is also the name of a stream; rename one of them.`, name);
   }
 }
 
@@ -97,7 +120,13 @@ interface Options {
   readonly versionedBucketIds: boolean;
 }
 const SWITCHES = ['timestamps_iso8601', 'versioned_bucket_ids', 'fixed_json_extract', 'custom_postgres_types'];
-const OPTIONS = ['edition', ...SWITCHES, 'timestamp_max_precision', 'storage_version', 'unstable_sqlite_expression_engine'];
+const OPTIONS = [
+  'edition',
+  ...SWITCHES,
+  'timestamp_max_precision',
+  'storage_version',
+  'unstable_sqlite_expression_engine',
+];
 const PRECISIONS = ['seconds', 'milliseconds', 'microseconds', 'nanoseconds'] as const;
 
 /** Edition and compatibility options; an explicit option wins over the edition (S-36…S-50). */
@@ -133,7 +162,11 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
   const on = (name: string): boolean => switches.get(name) ?? (edition ?? 1) >= 2;
   const timestampsIso8601 = on('timestamps_iso8601');
   if (precision !== null && !timestampsIso8601) {
-    reader.warning('PSYNC_R1208', 'timestamp_max_precision has no effect without timestamps_iso8601.', precision.entry.key);
+    reader.warning(
+      'PSYNC_R1208',
+      'timestamp_max_precision has no effect without timestamps_iso8601.',
+      precision.entry.key,
+    );
   }
   return {
     edition,
@@ -147,7 +180,11 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
   };
 }
 
-function readNamed<T>(entry: Entry, reader: NodeReader, read: (entry: Entry, entries: Entry[], reader: NodeReader) => T): T[] {
+function readNamed<T>(
+  entry: Entry,
+  reader: NodeReader,
+  read: (entry: Entry, entries: Entry[], reader: NodeReader) => T,
+): T[] {
   const named = reader.entries(entry.value, `"${entry.key.text}"`, entry.key) ?? [];
   return named.flatMap((item) => {
     const entries = reader.entries(item.value, `"${item.key.text}"`, item.key);
@@ -223,7 +260,8 @@ function readDefinition(definition: Entry, entries: readonly Entry[], reader: No
     else if (entry.key.text === 'data') data = reader.queries(entry, 'A data query');
     else unknownKey(entry, `bucket definition "${definition.key.text}"`, DEFINITION_KEYS, reader);
   }
-  if (data === null) reader.error('PSYNC_R1203', `Bucket definition "${definition.key.text}" needs "data".`, definition.key);
+  if (data === null)
+    reader.error('PSYNC_R1203', `Bucket definition "${definition.key.text}" needs "data".`, definition.key);
   return { name: definition.key, ...common, parameters, data: data ?? [] };
 }
 

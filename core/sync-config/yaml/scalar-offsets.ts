@@ -18,7 +18,13 @@ interface PlacedPiece extends Piece {
 export type ScalarStyle = 'plain' | 'single' | 'double' | 'block';
 
 /** Maps offsets in `value` to offsets in `source`; `start` and `end` delimit the scalar with its quotes or block header. */
-export function scalarOffsets(source: string, start: number, end: number, style: ScalarStyle, value: string): (offset: number) => number {
+export function scalarOffsets(
+  source: string,
+  start: number,
+  end: number,
+  style: ScalarStyle,
+  value: string,
+): (offset: number) => number {
   const placed = place(cut(source, start, end, style), value);
   if (placed === null) return () => start;
   return (offset) => {
@@ -78,9 +84,10 @@ function cutLine(source: string, lineStart: number, lineEnd: number, style: Scal
   while (end > start && blank(source, end - 1)) end--;
   let runStart = start;
   const endRun = (at: number): void => {
-    if (at > runStart) pieces.push({ text: source.slice(runStart, at), sourceStart: runStart, sourceLength: at - runStart });
+    if (at > runStart)
+      pieces.push({ text: source.slice(runStart, at), sourceStart: runStart, sourceLength: at - runStart });
   };
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const escape = escapeAt(source, at, style);
     if (escape === null) {
       at++;
@@ -95,8 +102,24 @@ function cutLine(source: string, lineStart: number, lineEnd: number, style: Scal
 }
 
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
-  '0': '\0', a: '\x07', b: '\b', t: '\t', '\t': '\t', n: '\n', v: '\v', f: '\f', r: '\r', e: '\x1b', ' ': ' ', '"': '"', '/': '/',
-  '\\': '\\', N: '\u0085', _: '\u00a0', L: '\u2028', P: '\u2029',
+  '0': '\0',
+  a: '\x07',
+  b: '\b',
+  t: '\t',
+  '\t': '\t',
+  n: '\n',
+  v: '\v',
+  f: '\f',
+  r: '\r',
+  e: '\x1b',
+  ' ': ' ',
+  '"': '"',
+  '/': '/',
+  '\\': '\\',
+  N: '\u0085',
+  _: '\u00a0',
+  L: '\u2028',
+  P: '\u2029',
 };
 const HEX_ESCAPES: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 

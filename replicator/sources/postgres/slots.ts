@@ -8,7 +8,8 @@ import type { ServerFacts } from './server.ts';
 import type { SideQueries } from './side-queries.ts';
 import { quoteIdentifier, quoteLiteral } from './tables.ts';
 
-interface SlotRow {
+/** A row of `pg_replication_slots`, as far as the version has the columns, and the end of the log. */
+export interface SlotRow {
   database: string | null;
   active_pid: number | null;
   confirmed: string | null;

@@ -8,7 +8,8 @@ import { locate, type JsonPath } from './path.ts';
 function jsonText(value: SqliteValue): string | null {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'number') return Number.isFinite(value) ? realToText(value) : value > 0 ? '9.0e+999' : '-9.0e+999';
+  if (typeof value === 'number')
+    return Number.isFinite(value) ? realToText(value) : value > 0 ? '9.0e+999' : '-9.0e+999';
   return null;
 }
 
@@ -148,7 +149,9 @@ function jsonType(text: string, start: number, value: SqliteValue): string {
     case 91:
       return 'array';
     default:
-      return typeof value === 'bigint' || !/[.eE]/.test(text.slice(start, stringOrNumberEnd(text, start))) ? 'integer' : 'real';
+      return typeof value === 'bigint' || !/[.eE]/.test(text.slice(start, stringOrNumberEnd(text, start)))
+        ? 'integer'
+        : 'real';
   }
 }
 function stringOrNumberEnd(text: string, start: number): number {
@@ -183,4 +186,3 @@ export function parameterValue(value: unknown): SqliteValue {
       return null;
   }
 }
-

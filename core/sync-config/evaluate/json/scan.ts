@@ -144,7 +144,7 @@ export function eachChild(
 export function compact(text: string, start: number, end: number): string {
   let result = '';
   let from = start;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const code = text.charCodeAt(at);
     if (code === 34) {
       at = stringEnd(text, at);

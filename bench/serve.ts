@@ -1,0 +1,354 @@
+/**
+ * The API worker under load, in a process of its own, on real bucket storage. Prints one JSON line per scenario.
+ *
+ *     STORAGE=postgresql|mongodb CLIENTS=5000 OPERATIONS=200000 ENCODING=identity|gzip|zstd node bench/serve.ts [first-sync] [idle] [fan-out] [returning]
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { SignJWT } from 'jose';
+import { commitAt, emptyBatch, write } from '#core/bucket-storage/conformance/content.ts';
+import type { BucketStorage, CommitNotice, ReplicationStream, SourceWriter } from '#core/bucket-storage/contract.ts';
+import { open as openMongodb } from '#core/bucket-storage/mongodb/opener.fixture.ts';
+import { open as openPostgres } from '#core/bucket-storage/postgres/opener.fixture.ts';
+import { compileSyncConfig } from '#core/sync-config/compile.ts';
+import { definitionSpecs } from '#core/sync-config/plan.ts';
+import { createProtocolClient, type ProtocolClient } from '#test/client/protocol-client.ts';
+import { mongodb } from '#test/services/mongodb.ts';
+import { postgres } from '#test/services/postgres.ts';
+import { percentile, report } from './harness.ts';
+import type { ToWorker, WorkerFigures, WorkerStart } from './serve/worker.ts';
+
+const STORAGE = (process.env['STORAGE'] ?? 'postgresql') as 'postgresql' | 'mongodb';
+const CLIENTS = Number(process.env['CLIENTS'] ?? 5000);
+const OPERATIONS = Number(process.env['OPERATIONS'] ?? 200_000);
+const ENCODING = process.env['ENCODING'] ?? 'identity';
+const WARM_UP_OPERATIONS = 60_000;
+const AUDIENCE = 'bench';
+const scenarios = new Set(
+  process.argv.length > 2 ? process.argv.slice(2) : ['first-sync', 'idle', 'fan-out', 'returning'],
+);
+const TEXT = `config:
+  edition: 3
+streams:
+  shared:
+    auto_subscribe: true
+    query: SELECT * FROM shared
+  mine:
+    auto_subscribe: true
+    query: SELECT * FROM notes WHERE owner = auth.user_id()
+  large:
+    query: SELECT * FROM large
+  warm:
+    query: SELECT * FROM warm
+`;
+
+const server = STORAGE === 'mongodb' ? await mongodb() : await postgres();
+await using database = await server.createDatabase();
+const storage = await (STORAGE === 'mongodb' ? openMongodb : openPostgres)({ url: database.url });
+await storage.migrate();
+const { writer, stream, definition } = await activate(storage);
+const secret = randomBytes(32);
+let position = 1;
+const user = (index: number): string => `user-${index}`;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+if (scenarios.has('first-sync')) await firstSync();
+if (['idle', 'fan-out', 'returning'].some((name) => scenarios.has(name))) await manyClients();
+await storage.close();
+process.exit(0);
+
+interface Activated {
+  readonly writer: SourceWriter;
+  readonly stream: ReplicationStream;
+  definition(name: string): number;
+}
+
+async function activate(target: BucketStorage): Promise<Activated> {
+  const { plan } = compileSyncConfig(TEXT, {
+    defaultSource: 'default',
+    sources: ['default'],
+    defaultSchemas: { default: 'public' },
+  });
+  if (plan === null) throw new Error('the sync config of the benchmark does not compile');
+  const deployed = await target.configs.deploy({
+    content: TEXT,
+    plan: JSON.stringify(plan),
+    definitions: definitionSpecs(plan),
+    sources: ['default'],
+  });
+  const opened = await target.takeOver('default', 'bench');
+  const [first] = await opened.streams();
+  await opened.flush(emptyBatch(first!.id, commitAt('p0')));
+  await opened.switchOver({ version: deployed.version, from: null, to: first!.id });
+  return {
+    writer: opened,
+    stream: first!,
+    definition: (name) => deployed.definitions.find((item) => item.name.startsWith(`${name}|`))!.id,
+  };
+}
+
+async function commit(rows: Parameters<typeof write>[2]['rows']): Promise<CommitNotice | null> {
+  const { notice } = await write(writer, stream.id, { rows: rows!, chunkSize: 500 }, commitAt(`p${position++}`));
+  return notice;
+}
+
+interface Worker {
+  readonly endpoint: string;
+  tell(notice: CommitNotice | null): void;
+  figures(collect?: boolean): Promise<WorkerFigures>;
+  stop(): void;
+}
+
+async function startWorker(): Promise<Worker> {
+  const start: WorkerStart = {
+    kind: STORAGE,
+    url: database.url,
+    secret: secret.toString('base64url'),
+    audience: AUDIENCE,
+  };
+  const child: ChildProcess = fork(new URL('./serve/worker.ts', import.meta.url), {
+    execArgv: ['--expose-gc', ...(process.env['WORKER_FLAGS']?.split(' ') ?? [])],
+    env: { ...process.env, WORKER_START: JSON.stringify(start) },
+  });
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  const send = (message: ToWorker): void => void child.send(message);
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    tell(notice) {
+      if (notice !== null) send({ notice });
+    },
+    async figures(collect = false) {
+      send(collect ? { collect: true } : { figures: true });
+      const [{ figures }] = (await once(child, 'message')) as [{ figures: WorkerFigures }];
+      return figures;
+    },
+    stop: () => void child.disconnect(),
+  };
+}
+
+function tokenOf(userId: string): Promise<string> {
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256', kid: 'k' })
+    .setSubject(userId)
+    .setAudience(AUDIENCE)
+    .setIssuedAt()
+    .setExpirationTime('6h')
+    .sign(secret);
+}
+
+async function firstSync(): Promise<void> {
+  const data = JSON.stringify({ id: 'x', text: 'lorem ipsum '.repeat(31) });
+  const fill = async (name: string, count: number): Promise<void> => {
+    const bucket = { definition: definition(name), key: '[]' };
+    for (let at = 0; at < count; at += 20_000) {
+      await commit(
+        Array.from({ length: Math.min(20_000, count - at) }, (_, index) => ({
+          ...bucket,
+          id: `row-${at + index}`,
+          data,
+        })),
+      );
+    }
+  };
+  // A worker that has just started compiles its code; a running one has that behind it.
+  await fill('warm', WARM_UP_OPERATIONS);
+  await fill('large', OPERATIONS);
+  for (const run of [1, 2, 3]) {
+    const worker = await startWorker();
+    await oneSync(worker, 'warm-up', run, 'warm');
+    await oneSync(worker, 'first-sync', run);
+    // The same again: what fits into the worker's cache comes from there.
+    await oneSync(worker, 'second-sync', run);
+    worker.stop();
+  }
+}
+
+async function oneSync(worker: Worker, name: string, run: number, stream = 'large'): Promise<void> {
+  const client = createProtocolClient({
+    endpoint: worker.endpoint,
+    token: await tokenOf(name),
+    clientId: name,
+    counting: ENCODING === 'identity',
+    ...(ENCODING === 'identity' ? {} : { acceptEncoding: ENCODING }),
+    streams: { include_defaults: false, subscriptions: [{ stream, parameters: null, override_priority: null }] },
+  });
+  const before = await worker.figures();
+  const started = performance.now();
+  await client.connect();
+  await client.until(() => client.counts.completes > 0, 'the first sync', 120_000);
+  const seconds = (performance.now() - started) / 1000;
+  const after = await worker.figures();
+  report(name, {
+    storage: STORAGE,
+    encoding: ENCODING,
+    run,
+    operations: client.counts.operations,
+    megabytes: client.counts.bytes / 1e6,
+    seconds,
+    operationsPerSecond: client.counts.operations / seconds,
+    workerCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / client.counts.operations,
+    ofThatSystem: ((after.systemMs - before.systemMs) * 1000) / client.counts.operations,
+    workerRssMegabytes: after.rssBytes / 1e6,
+  });
+  client.disconnect();
+}
+
+async function manyClients(): Promise<void> {
+  const worker = await startWorker();
+  const shared = { definition: definition('shared'), key: '[]' };
+  const rows = Array.from({ length: CLIENTS }, (_, index) => ({
+    definition: definition('mine'),
+    key: JSON.stringify([user(index)]),
+    id: `n${index}`,
+    data: '{"id":"n"}',
+  }));
+  worker.tell(await commit([{ ...shared, id: 's1', data: '{"id":"s1"}' }]));
+  for (let at = 0; at < rows.length; at += 2000) worker.tell(await commit(rows.slice(at, at + 2000)));
+  await wait(500);
+  const agent = new Agent({ keepAlive: false, maxSockets: Infinity });
+  const tokens = await Promise.all(rows.map((_, index) => tokenOf(user(index))));
+  const empty = await worker.figures(true);
+  const clients: ProtocolClient[] = [];
+  const connecting = performance.now();
+  for (let at = 0; at < CLIENTS; at += 50) {
+    const batch = tokens.slice(at, at + 50).map((token, index) => {
+      const acceptEncoding = ENCODING === 'identity' ? {} : { acceptEncoding: ENCODING };
+      return createProtocolClient({
+        endpoint: worker.endpoint,
+        token,
+        clientId: `device-${at + index}`,
+        counting: ENCODING === 'identity',
+        agent,
+        ...acceptEncoding,
+      });
+    });
+    await Promise.all(
+      batch.map(async (client) => {
+        await client.connect();
+        await client.until(() => client.counts.completes > 0, 'the first checkpoint', 60_000);
+      }),
+    );
+    clients.push(...batch);
+  }
+  const connectSeconds = (performance.now() - connecting) / 1000;
+  const connected = await worker.figures();
+  const idle = await worker.figures(true);
+  report('idle', {
+    storage: STORAGE,
+    encoding: ENCODING,
+    clients: CLIENTS,
+    connectSeconds,
+    workerCpuMsPerConnect: (connected.cpuMs - empty.cpuMs) / CLIENTS,
+    rssKilobytesPerClient: (idle.rssBytes - empty.rssBytes) / 1000 / CLIENTS,
+    heapKilobytesPerClient: (idle.heapBytes - empty.heapBytes) / 1000 / CLIENTS,
+  });
+  if (scenarios.has('idle')) await concernsOne(worker, clients);
+  if (scenarios.has('fan-out')) await concernsAll(worker, clients, shared);
+  if (scenarios.has('returning')) await returning(worker, clients);
+  for (const client of clients) client.disconnect();
+  worker.stop();
+}
+
+/** What a quiet worker with these clients uses in the same time is taken off. */
+async function cpuBesides(worker: Worker, action: () => Promise<void>): Promise<{ cpuMs: number; ms: number }> {
+  const first = await worker.figures();
+  const started = performance.now();
+  await action();
+  const ms = performance.now() - started;
+  await wait(1000);
+  const second = await worker.figures();
+  await wait(1000);
+  const third = await worker.figures();
+  const quietPerMs = (third.cpuMs - second.cpuMs) / 1000;
+  return { ms, cpuMs: Math.max(0, second.cpuMs - first.cpuMs - quietPerMs * (ms + 1000)) };
+}
+
+async function concernsOne(worker: Worker, clients: readonly ProtocolClient[]): Promise<void> {
+  const latencies: number[] = [];
+  const COMMITS = 20;
+  const { cpuMs } = await cpuBesides(worker, async () => {
+    for (let turn = 0; turn < COMMITS; turn++) {
+      const index = (turn * 37) % CLIENTS;
+      const client = clients[index]!;
+      const before = client.counts.completes;
+      const notice = await commit([
+        {
+          definition: definition('mine'),
+          key: JSON.stringify([user(index)]),
+          id: `n${index}`,
+          data: `{"id":"n","turn":${turn}}`,
+        },
+      ]);
+      const committed = performance.now();
+      worker.tell(notice);
+      await client.until(() => client.counts.completes > before, 'the commit');
+      latencies.push(performance.now() - committed);
+    }
+  });
+  report('commit-for-one', {
+    storage: STORAGE,
+    encoding: ENCODING,
+    clients: CLIENTS,
+    workerCpuMsPerCommit: cpuMs / COMMITS,
+    p50Ms: percentile(latencies, 0.5),
+    maxMs: percentile(latencies, 1),
+  });
+}
+
+async function concernsAll(
+  worker: Worker,
+  clients: readonly ProtocolClient[],
+  shared: { definition: number; key: string },
+): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) {
+    let ms = 0;
+    const { cpuMs } = await cpuBesides(worker, async () => {
+      const before = clients.map((client) => client.counts.completes);
+      const notice = await commit([{ ...shared, id: 's1', data: `{"id":"s1","turn":${turn}}` }]);
+      const committed = performance.now();
+      worker.tell(notice);
+      await Promise.all(
+        clients.map((client, index) =>
+          client.until(() => client.counts.completes > before[index]!, 'the commit', 60_000),
+        ),
+      );
+      ms = performance.now() - committed;
+    });
+    report('commit-for-all', {
+      storage: STORAGE,
+      encoding: ENCODING,
+      clients: CLIENTS,
+      turn,
+      workerCpuMs: cpuMs,
+      untilLastClientMs: ms,
+    });
+  }
+}
+
+async function returning(worker: Worker, clients: readonly ProtocolClient[]): Promise<void> {
+  const COUNT = Math.min(1000, clients.length);
+  const before = await worker.figures();
+  const latencies: number[] = [];
+  for (let at = 0; at < COUNT; at += 10) {
+    await Promise.all(
+      clients.slice(at, at + 10).map(async (client) => {
+        const completes = client.counts.completes;
+        const started = performance.now();
+        await client.connect();
+        await client.until(() => client.counts.completes > completes, 'the checkpoint', 60_000);
+        latencies.push(performance.now() - started);
+      }),
+    );
+  }
+  const after = await worker.figures();
+  report('returning', {
+    storage: STORAGE,
+    encoding: ENCODING,
+    clients: COUNT,
+    workerCpuMsPerClient: (after.cpuMs - before.cpuMs) / COUNT,
+    p50Ms: percentile(latencies, 0.5),
+    p99Ms: percentile(latencies, 0.99),
+  });
+}
