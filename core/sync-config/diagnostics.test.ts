@@ -22,8 +22,8 @@ type Case = readonly [code: string, at: string, config: string, options?: Partia
 /** Every situation of S chapter 19 that must be an error, and what else is refused; `at` is the text that is marked. */
 const ERRORS: readonly Case[] = [
   // YAML syntax
-  ['R1101', 'b: c', 'a: b: c'],
-  ['R1101', 'streams', 'streams: {}\nstreams: {}'],
+  ['R1101', 'b', 'a: b: c'],
+  ['R1101', 's', 'streams: {}\nstreams: {}'],
   ['R1101', '!secret', 'streams: !secret {}'],
   // structure
   ['R1201', 'just text', 'just text'],
@@ -67,7 +67,7 @@ const ERRORS: readonly Case[] = [
   ['R2104', '`', stream('"SELECT `id` FROM t"')],
   ['R2104', '1a', stream('SELECT 1a FROM t')],
   ['R2105', '(', stream(`SELECT * FROM t WHERE ${'('.repeat(120)}1${')'.repeat(120)}`)],
-  ['R2105', '+', stream(`SELECT id, ${'1+'.repeat(1100)}1 AS n FROM t`)],
+  ['R2105', '1+1+1+1+1', stream(`SELECT id, ${'1+'.repeat(1100)}1 AS n FROM t`)],
   // clauses (S-123, S-117)
   ['R2201', 'GROUP', stream('SELECT * FROM t GROUP BY a')],
   ['R2201', 'HAVING', stream('SELECT * FROM t HAVING a')],
@@ -175,7 +175,8 @@ const ERRORS: readonly Case[] = [
   ['R2219', 'u ON t.a = u.a', legacyData('SELECT t.* FROM t JOIN u ON t.a = u.a WHERE t.b = bucket.u')],
   ['R2219', 'auth.user_id()', legacy(['SELECT auth.user_id() AS u'], ['SELECT * FROM t WHERE b = bucket.u'])],
   ['R2220', 'SELECT * FROM t WHERE a = 1', legacyData('SELECT * FROM t WHERE a = 1')],
-  ['R2220', 'SELECT * FROM t WHERE', legacyData('SELECT * FROM t WHERE a = bucket.u OR b = 1')],
+  // of the two things wrong here the OR is the one to change (S-160)
+  ['R2222', 'a = bucket.u OR b = 1', legacyData('SELECT * FROM t WHERE a = bucket.u OR b = 1')],
   [
     'R2221',
     'SELECT request.user_id() AS v',

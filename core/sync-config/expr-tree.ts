@@ -56,7 +56,7 @@ export function mapLeaves<From extends Tagged, To extends Tagged>(
   expr: ExprOf<From>,
   replace: (leaf: From) => ExprOf<To>,
 ): ExprOf<To> {
-  const map = (node: ExprOf<never>): ExprOf<To> => mapLeaves<From, To>(node as ExprOf<From>, replace);
+  const map = (node: ExprOf<never>): ExprOf<To> => mapLeaves<From, To>(node, replace);
   if (LITERAL_KINDS.has(expr.kind)) return expr as ExprOf<To>;
   if (!INNER_KINDS.has(expr.kind)) return replace(expr as From);
   const inner = expr as Inner;

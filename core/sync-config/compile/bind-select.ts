@@ -21,6 +21,8 @@ export interface BoundSelect {
   readonly sources: readonly PrimarySource[];
   readonly condition: Condition;
   readonly items: readonly BoundItem[];
+  /** False when an item is missing because of a reported finding. */
+  readonly itemsComplete: boolean;
 }
 
 /** Throws or reports findings. `parent`: the scope around a subquery. */
@@ -36,8 +38,14 @@ export function bindSelect(select: Select, parent: Scope | null, context: QueryC
   attempt(context, () => checkDistinctNames(visible, select), undefined);
   for (const item of select.from) conditions.push(bindCondition(item.on, scope, context));
   conditions.push(bindCondition(select.where, scope, context));
-  const items = select.items.flatMap((item) => attempt(context, () => bindItem(item, scope, context), []));
-  return { visible, sources, condition: { kind: 'and', children: conditions }, items };
+  const items = select.items.map((item) => attempt(context, () => bindItem(item, scope, context), null));
+  return {
+    visible,
+    sources,
+    condition: { kind: 'and', children: conditions },
+    items: items.flatMap((item) => item ?? []),
+    itemsComplete: !items.includes(null),
+  };
 }
 
 interface Found {

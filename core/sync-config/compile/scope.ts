@@ -87,7 +87,11 @@ export function findSource(name: Name, scope: Scope | null): Source | null {
   return null;
 }
 
-/** Resolves `[table.]column`. Throws PSYNC_R2216. */
+/**
+ * Resolves `[table.]column`. Throws PSYNC_R2216. A bare name belongs to the innermost query that can have such a column: the known
+ * source schema only decides between several tables of that query. A column that is missing there is a warning (S-33), and never means
+ * one of a query around it: else a dropped column would change what a subquery restricts (G4).
+ */
 export function resolveColumn(table: Name | null, column: Name, scope: Scope, context: QueryContext): BoundExpr {
   if (table !== null) {
     const source = findSource(table, scope);
@@ -97,39 +101,47 @@ export function resolveColumn(table: Name | null, column: Name, scope: Scope, co
     return columnOf(source, column, context);
   }
   for (let at: Scope | null = scope; at !== null; at = at.parent) {
-    const candidates = at.sources.filter((source) => couldHave(source, column, context));
+    const possible = at.sources.filter((source) => canHave(source, column));
+    const candidates = possible.length > 1 ? possible.filter((source) => mayHave(source, column, context)) : possible;
     const [only] = candidates;
-    if (candidates.length > 1) {
-      const names = candidates.map((source) => source.visible ?? '').join(', ');
+    if (only !== undefined && candidates.length === 1) return columnOf(only, column, context);
+    if (possible.length > 0) {
+      const names = possible.map((source) => source.visible ?? '').join(', ');
       throw new SqlError(
         'PSYNC_R2216',
         `Column ${column.written} could belong to ${names}; write table.${column.written}.`,
         column,
       );
     }
-    if (only !== undefined) return columnOf(only, column, context);
   }
   throw new SqlError('PSYNC_R2216', `There is no column ${column.written} here.`, column);
 }
 
-function couldHave(source: Source, column: Name, context: QueryContext): boolean {
+/** By its kind: tables can have any column. */
+function canHave(source: Source, column: Name): boolean {
   switch (source.kind) {
+    case 'table':
+      return true;
     case 'each':
       return (
         source.visible !== null && (ELEMENT_COLUMNS.includes(column.text) || OTHER_ELEMENT_COLUMNS.has(column.text))
       );
     case 'derived':
-      return source.items.some((item) => item.kind === 'star' || item.name === column.text);
-    case 'table': {
-      const tables = context.options.schema?.filter((table) => matchesTable(source.pattern, table)) ?? [];
-      // an unknown table could have any column
-      return (
-        tables.length === 0 ||
-        column.text === '_table_suffix' ||
-        tables.some((table) => table.columns.includes(column.text))
-      );
-    }
+      return source.items.some((item) => (item.kind === 'star' ? canHave(item.of, column) : item.name === column.text));
   }
+}
+
+/** By what is known of the source schema; an unknown table may have any column. */
+function mayHave(source: Source, column: Name, context: QueryContext): boolean {
+  if (source.kind === 'derived') {
+    return source.items.some((item) =>
+      item.kind === 'star' ? mayHave(item.of, column, context) : item.name === column.text,
+    );
+  }
+  if (source.kind === 'each') return canHave(source, column);
+  const tables = context.options.schema?.filter((table) => matchesTable(source.pattern, table)) ?? [];
+  if (tables.length === 0 || column.text === '_table_suffix') return true;
+  return tables.some((table) => table.columns.includes(column.text));
 }
 
 function columnOf(source: Source, column: Name, context: QueryContext): BoundExpr {

@@ -61,7 +61,7 @@ function compileQuery(query: Select, { stream, context, builder, rules, paramete
     },
   };
   const select = bindSelect(query, null, watched);
-  const output = attempt(watched, () => selectOutput(select, query, watched), null);
+  const output = select.itemsComplete ? attempt(watched, () => selectOutput(select, query, watched), null) : null;
   if (failed || output === null) return;
   for (const branch of branchesOf(select.condition, query)) {
     const whole: Branch = { leaves: branch.leaves, sources: unique([...select.sources, ...branch.sources]) };

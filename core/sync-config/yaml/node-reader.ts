@@ -40,7 +40,7 @@ export function createNodeReader(document: Document, source: string, diagnostics
   };
   const span = (at: Key | Node | null): [number, number] => {
     if (at === null) return [0, Math.min(1, source.length)];
-    if ('start' in at && typeof at.start === 'number') return [at.start, (at as Key).end];
+    if ('start' in at && typeof at.start === 'number') return [at.start, at.end];
     const range = (at as Node).range;
     return range === null || range === undefined ? [0, 1] : [range[0], range[1]];
   };
