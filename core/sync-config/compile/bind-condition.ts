@@ -1,45 +1,51 @@
 /** WHERE and ON -> conditions over claims (S-147…S-163). Negation is pushed down to the predicates. */
 import { SqlError, type Expr, type Select, type Span } from '../sql/ast.ts';
 import { bindExpression, streamsOnly } from './bind-expression.ts';
-import { bindSelect, type BoundSelect } from './bind-select.ts';
 import { combineWorlds, worldOf, type BoundExpr, type EachSource, type World } from './bound.ts';
+import type { BindSelect, BoundSelect } from './bound-select.ts';
 import { ALWAYS, type Condition, type Leaf } from './condition.ts';
 import { attempt, type QueryContext } from './context.ts';
 import { openCondition, type Claim, type ConditionLedger } from './ledger.ts';
 import type { Scope } from './scope.ts';
 
 /** A whole WHERE or ON. Findings are reported; a predicate that has one counts as true, which only matters for further findings. */
-export function bindCondition(node: Expr | null, scope: Scope, context: QueryContext): Condition {
+export function bindCondition(
+  node: Expr | null,
+  scope: Scope,
+  context: QueryContext,
+  bindSelect: BindSelect,
+): Condition {
   if (node === null) return ALWAYS;
   const ledger = openCondition(node);
   let complete = true;
-  const binder = createBinder(ledger, scope, {
+  const watched: QueryContext = {
     ...context,
     report: (level, ...finding) => {
       if (level === 'error') complete = false;
       context.report(level, ...finding);
     },
-  });
-  const condition = binder(node, false);
+  };
+  const condition = createBinder({ ledger, scope, context: watched, bindSelect })(node, false);
   if (complete) attempt(context, () => ledger.verify(), undefined);
   return condition;
 }
 
 type Bind = (node: Expr, negated: boolean) => Condition;
 
-function createBinder(ledger: ConditionLedger, scope: Scope, context: QueryContext): Bind {
+function createBinder(where: PredicateContext): Bind {
+  const { context } = where;
   const bind: Bind = (node, negated) => {
     if (node.kind === 'group') return bind(node.inner, negated);
     if (node.kind === 'unary' && node.op === 'not') return bind(node.operand, !negated);
     if (node.kind === 'binary' && (node.op === 'and' || node.op === 'or')) {
       const kind = (node.op === 'and') === negated ? 'or' : 'and';
       if (kind === 'or') {
-        const whole = attempt(context, () => bindWhole(node, negated, ledger, scope, context), null);
+        const whole = attempt(context, () => bindWhole(node, negated, where), null);
         if (whole !== null) return whole;
       }
       return { kind, children: operands(node, node.op).map((operand) => bind(operand, negated)) };
     }
-    return attempt(context, () => bindPredicate(node, negated, { ledger, scope, context }), ALWAYS);
+    return attempt(context, () => bindPredicate(node, negated, where), ALWAYS);
   };
   return bind;
 }
@@ -57,13 +63,7 @@ function operands(node: Expr, op: 'and' | 'or'): Expr[] {
 }
 
 /** An OR that one side of the plan can evaluate as it stands needs no branches. */
-function bindWhole(
-  node: Expr,
-  negated: boolean,
-  ledger: ConditionLedger,
-  scope: Scope,
-  context: QueryContext,
-): Condition | null {
+function bindWhole(node: Expr, negated: boolean, { ledger, scope, context }: PredicateContext): Condition | null {
   if (hasSet(node, context)) return null;
   let value: BoundExpr;
   try {
@@ -102,10 +102,12 @@ const leafOf = (leaf: Leaf): Condition => ({ kind: 'leaf', leaf });
 const negate = (value: BoundExpr, negated: boolean): BoundExpr =>
   negated ? { kind: 'unary', op: 'not', operand: value } : value;
 
+/** Where a predicate stands. */
 interface PredicateContext {
   readonly ledger: ConditionLedger;
   readonly scope: Scope;
   readonly context: QueryContext;
+  readonly bindSelect: BindSelect;
 }
 
 function bindPredicate(node: Expr, negated: boolean, where: PredicateContext): Condition {
@@ -267,18 +269,22 @@ function bindInSelect(
   select: Select,
   node: Expr,
   negated: boolean,
-  { scope, context, ledger }: PredicateContext,
+  where: PredicateContext,
   fromCte: boolean,
 ): Condition {
+  const { scope, context, ledger } = where;
   streamsOnly('A subquery', node, context);
   if (negated) {
     throw new SqlError('PSYNC_R2210', 'A subquery cannot be negated; state positively which rows match.', node);
   }
   const left = bindExpression(operand, scope, context);
-  const inner = fromCte
-    ? bindSelect(select, null, { ...context, insideCte: true })
-    : bindSelect(select, scope, context);
+  const inner = bindInner(select, fromCte, where);
   return matchSelect(left, inner, operand, node, ledger.claim(node));
+}
+
+/** A CTE sees nothing of the query that reads it. */
+function bindInner(select: Select, fromCte: boolean, { scope, context, bindSelect }: PredicateContext): BoundSelect {
+  return fromCte ? bindSelect(select, null, { ...context, insideCte: true }) : bindSelect(select, scope, context);
 }
 
 /** `left = the only column of the subquery`, for some of its rows. */
@@ -314,10 +320,7 @@ function bindOverlaps(node: Expr & { kind: 'overlaps' }, negated: boolean, where
   const introduce: Condition = { kind: 'sources', sources: [each] };
   const set = setOf(node.right, context);
   if (set !== null) {
-    const inner =
-      set.kind === 'cte'
-        ? bindSelect(set.select, null, { ...context, insideCte: true })
-        : bindSelect(set.select, scope, context);
+    const inner = bindInner(set.select, set.kind === 'cte', where);
     return { kind: 'and', children: [introduce, matchSelect(left, inner, node.left, node, ledger.claim(node))] };
   }
   const array = bindExpression(node.right, scope, context);

@@ -1,5 +1,5 @@
 /** SELECT -> sources, items and one condition. CTEs and subqueries in FROM are merged into the query around them. */
-import { SqlError, type FromItem, type Select, type SelectItem } from '../sql/ast.ts';
+import { SqlError, type FromItem, type SelectItem } from '../sql/ast.ts';
 import { bindCondition, eachOf } from './bind-condition.ts';
 import { bindExpression, streamsOnly } from './bind-expression.ts';
 import {
@@ -10,23 +10,13 @@ import {
   type Source,
   type TableSource,
 } from './bound.ts';
+import type { BindSelect, BoundSelect } from './bound-select.ts';
 import type { Condition } from './condition.ts';
 import { attempt, type QueryContext } from './context.ts';
 import { checkDistinctNames, checkTable, findSource, tablePattern, warnMixedCase, type Scope } from './scope.ts';
 
-export interface BoundSelect {
-  /** Visible in this query, in the order of FROM. */
-  readonly visible: readonly Source[];
-  /** Tables and arrays that it reads, those of merged queries included. */
-  readonly sources: readonly PrimarySource[];
-  readonly condition: Condition;
-  readonly items: readonly BoundItem[];
-  /** False when an item is missing because of a reported finding. */
-  readonly itemsComplete: boolean;
-}
-
 /** Throws or reports findings. `parent`: the scope around a subquery. */
-export function bindSelect(select: Select, parent: Scope | null, context: QueryContext): BoundSelect {
+export const bindSelect: BindSelect = (select, parent, context) => {
   const visible: Source[] = [];
   const sources: PrimarySource[] = [];
   const conditions: Condition[] = [];
@@ -36,8 +26,8 @@ export function bindSelect(select: Select, parent: Scope | null, context: QueryC
     attempt(context, () => bindSource(item, scope, context, { visible, sources, conditions }), undefined);
   }
   attempt(context, () => checkDistinctNames(visible, select), undefined);
-  for (const item of select.from) conditions.push(bindCondition(item.on, scope, context));
-  conditions.push(bindCondition(select.where, scope, context));
+  for (const item of select.from) conditions.push(bindCondition(item.on, scope, context, bindSelect));
+  conditions.push(bindCondition(select.where, scope, context, bindSelect));
   const items = select.items.map((item) => attempt(context, () => bindItem(item, scope, context), null));
   return {
     visible,
@@ -46,7 +36,7 @@ export function bindSelect(select: Select, parent: Scope | null, context: QueryC
     items: items.flatMap((item) => item ?? []),
     itemsComplete: !items.includes(null),
   };
-}
+};
 
 interface Found {
   readonly visible: Source[];

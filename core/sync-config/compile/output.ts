@@ -3,7 +3,7 @@ import { matchesTable } from '../evaluate/matches-table.ts';
 import { visitLeaves } from '../expr-tree.ts';
 import type { PlanOutput } from '../plan.ts';
 import { SqlError, type Span } from '../sql/ast.ts';
-import type { BoundSelect } from './bind-select.ts';
+import type { BoundSelect } from './bound-select.ts';
 import { toPlan, worldOf, type BoundItem, type BoundLeaf, type TableSource } from './bound.ts';
 import type { QueryContext } from './context.ts';
 

@@ -127,7 +127,8 @@ function setNumber(moment: Moment, value: number): void {
 function computeJulian(moment: Moment): boolean {
   if (moment.validJulian) return true;
   if (moment.raw !== null) return false;
-  let { year, month, day } = moment.validDate ? moment : { year: 2000, month: 1, day: 1 };
+  const { day } = moment.validDate ? moment : { day: 1 };
+  let { year, month } = moment.validDate ? moment : { year: 2000, month: 1 };
   if (year < -4713 || year > 9999) return false;
   if (month <= 2) {
     year--;

@@ -1,4 +1,4 @@
-import { SqlError, type Name, type Span } from './ast.ts';
+import { SqlError, type Name, type Select, type Span } from './ast.ts';
 import { tokenize, type Locate, type Token } from './lexer.ts';
 
 /** Words that cannot be a bare identifier: they begin or join clauses and expressions. */
@@ -31,6 +31,8 @@ export interface Cursor {
   fail(context: string): never;
   /** Runs `parse` one nesting level deeper; bounded. */
   nested<T>(parse: () => T): T;
+  /** A SELECT inside of the query, without its parentheses. */
+  subquery(): Select;
   countOperator(span: Span): void;
   warn(finding: SqlWarning): void;
   readonly warnings: readonly SqlWarning[];
@@ -40,8 +42,11 @@ export interface SqlWarning extends Span {
   readonly message: string;
 }
 
-/** Throws `SqlError` when the text has no valid tokens. */
-export function createCursor(sql: string, locate: Locate): Cursor {
+/**
+ * Throws `SqlError` when the text has no valid tokens. `parseSelect` is handed in since expressions contain selects and selects
+ * contain expressions.
+ */
+export function createCursor(sql: string, locate: Locate, parseSelect: (cursor: Cursor) => Select): Cursor {
   const tokens = tokenize(sql, locate);
   const last = tokens.length - 1;
   const warnings: SqlWarning[] = [];
@@ -106,6 +111,7 @@ export function createCursor(sql: string, locate: Locate): Cursor {
       depth--;
       return result;
     },
+    subquery: () => cursor.nested(() => parseSelect(cursor)),
     countOperator: (span) => {
       if (++operators > MAX_OPERATORS) {
         throw new SqlError('PSYNC_R2105', `The query has more than ${MAX_OPERATORS} operators; split it.`, span);

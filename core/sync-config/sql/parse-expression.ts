@@ -1,6 +1,5 @@
 import { SqlError, type BinaryOperator, type CaseWhen, type Expr, type Span } from './ast.ts';
 import type { Cursor } from './cursor.ts';
-import { parseSelectBody } from './parse-select.ts';
 
 /** Binding powers, as in SQLite (open question 9 of S chapter 23); higher binds tighter. */
 const OR = 1;
@@ -224,7 +223,7 @@ function parseList(cursor: Cursor, open: string, close: string): Expr {
 function parseParenthesis(cursor: Cursor): Expr {
   const { start } = cursor.next();
   if (cursor.isWord('select') || cursor.isWord('with')) {
-    const select = cursor.nested(() => parseSelectBody(cursor));
+    const select = cursor.subquery();
     cursor.expectSymbol(')', 'after the subquery');
     return { kind: 'subquery', select, ...cursor.spanFrom(start) };
   }

@@ -26,7 +26,7 @@ export interface ParsedQuery {
 
 /** Parses one query; all places are those of `locate` (the YAML text). Throws `SqlError` only. */
 export function parseQuery(sql: string, locate: Locate = (offset) => offset): ParsedQuery {
-  const cursor = createCursor(sql, locate);
+  const cursor = createCursor(sql, locate, parseSelectBody);
   const select = parseSelectBody(cursor);
   if (cursor.acceptSymbol(';') && cursor.peek().kind !== 'end') {
     throw new SqlError(
@@ -40,7 +40,7 @@ export function parseQuery(sql: string, locate: Locate = (offset) => offset): Pa
 }
 
 /** From SELECT to the end of WHERE; leaves the cursor at whatever follows. */
-export function parseSelectBody(cursor: Cursor): Select {
+function parseSelectBody(cursor: Cursor): Select {
   const { start } = cursor.peek();
   if (cursor.isWord('with')) {
     throw new SqlError(
@@ -131,7 +131,7 @@ function parseSource(cursor: Cursor, joined: 'join' | null): FromItem {
     return cursor.acceptWord('on') ? parseExpression(cursor) : null;
   };
   if (cursor.acceptSymbol('(')) {
-    const select = cursor.nested(() => parseSelectBody(cursor));
+    const select = cursor.subquery();
     cursor.expectSymbol(')', 'after the subquery');
     const alias = parseAlias(cursor);
     const columns = alias !== null && cursor.isSymbol('(') ? parseColumnNames(cursor) : null;
