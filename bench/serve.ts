@@ -124,7 +124,7 @@ async function startWorker(): Promise<Worker> {
       const [{ figures }] = (await once(child, 'message')) as [{ figures: WorkerFigures }];
       return figures;
     },
-    stop: () => void child.disconnect(),
+    stop: () => child.disconnect(),
   };
 }
 

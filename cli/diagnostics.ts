@@ -2,6 +2,7 @@
 import type { BucketStorage, ReplicationStream } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
+import { REPLICATION_LAG_FATAL_MS, REPLICATION_LAG_WARNING_MS } from '#core/platform/limits.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
 
@@ -67,11 +68,26 @@ function versionOf(version: DeployedVersion, content: boolean, options: Diagnost
   return {
     ...(content ? { content: version.content } : {}),
     connections: version.streams.map((stream) => streamOf(stream, plan, options)),
-    errors:
-      version.error === null
+    errors: [
+      ...(version.error === null
         ? []
-        : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }],
+        : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }]),
+      ...version.streams.flatMap((stream) => lagOf(stream, version, options.now())),
+    ],
   };
+}
+
+/** Heartbeats are commits too, so that an idle source raises nothing (R-68). */
+function lagOf(stream: ReplicationStream, version: DeployedVersion, now: number): object[] {
+  const silentMs = now - (stream.lastCommitMs ?? version.createdMs);
+  if (version.state !== 'active' || silentMs <= REPLICATION_LAG_WARNING_MS) return [];
+  return [
+    {
+      level: silentMs > REPLICATION_LAG_FATAL_MS ? 'fatal' : 'warning',
+      message: `Nothing was replicated from "${stream.source}" for ${Math.floor(silentMs / 60_000)} minutes. Look at the replicator's log, and at the source.`,
+      ts: new Date(now).toISOString(),
+    },
+  ];
 }
 
 function streamOf(stream: ReplicationStream, plan: SyncPlan, { config, reports }: DiagnosticsOptions): object {

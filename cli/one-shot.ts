@@ -110,7 +110,11 @@ export async function testConnections(flags: ConfigFlags): Promise<void> {
   }
   try {
     const storage = await openStorage(config, log, realClock);
-    await storage.figures().finally(() => storage.close());
+    try {
+      await storage.figures();
+    } finally {
+      await storage.close();
+    }
     print(`storage ${config.storage.type}: ok`);
   } catch (error) {
     failed++;

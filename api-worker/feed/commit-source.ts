@@ -82,7 +82,7 @@ export function createCommitSource(options: CommitSourceOptions): CommitSource {
         if (!(await applyNotice(notice))) break;
       }
     }
-    const now = checkpoint as Checkpoint | null;
+    const now = checkpoint;
     // Commits that came after `target` was read may have brought it further; it never goes back.
     if (now === null || now.op < target.op || (now.op === target.op && now.version !== target.version)) {
       await advance({ kind: 'reset', checkpoint: target });

@@ -20,10 +20,16 @@ import { createLookupCache, type LookupEntry } from './lookup-cache.ts';
 import { createWakeQueue } from './wake-queue.ts';
 import { createWriteCheckpointIndex, type WriteCheckpointEntry } from './write-checkpoint-index.ts';
 
+/** The checkpoint that is announced, and the version of the sync config it belongs to. */
+export interface Current {
+  readonly op: number;
+  readonly version: ActiveVersion;
+}
+
 /** What sessions see. */
 export interface Feed {
   /** Of the commit entered last; null while no version is active (S-432). */
-  readonly current: { readonly op: number; readonly version: ActiveVersion } | null;
+  readonly current: Current | null;
   /** Catches up with storage. Afterwards `current` is at least what storage showed when this was called. */
   refresh(): Promise<void>;
   /** As `HeldBuckets.hold`. */
@@ -166,7 +172,7 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
 }
 
 /** The current checkpoint, or PSYNC_S2302. */
-export function requireCurrent(feed: Feed): { readonly op: number; readonly version: ActiveVersion } {
+export function requireCurrent(feed: Feed): Current {
   if (feed.current === null) throw codedError('PSYNC_S2302', 'No sync config available');
   return feed.current;
 }

@@ -129,7 +129,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     }
     const bytes = lines.reduce((total, line) => total + line.bytes, 0);
     compressingBytes += bytes;
-    const turn = Promise.all([Promise.all(pieces), compressing]).then(
+    const turn = Promise.all([Promise.all(pieces.map(async (piece) => piece)), compressing ?? Promise.resolve()]).then(
       ([buffers]) => {
         compressingBytes -= bytes;
         if (compressing === turn) compressing = null;

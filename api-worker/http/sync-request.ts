@@ -117,7 +117,7 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
     priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 3);
   if (!isPriority) report(`${path}/override_priority`, 'must be null or one of 0, 1, 2, 3');
   // Parameters of another type than object become an error of the stream, not of the session (S-535).
-  return { stream: item['stream'], parameters, overridePriority: isPriority ? (priority as number | null) : null };
+  return { stream: item['stream'], parameters, overridePriority: isPriority ? priority : null };
 }
 
 function isTooDeep(value: unknown): boolean {

@@ -222,3 +222,10 @@ function isTold({ told, priority, reasons }: SessionBucket, totals: BucketTotals
     sameReasons(told.subscriptions, reasons)
   );
 }
+
+/** The newest op id that a client brought along. */
+export function newestOf(positions: ReadonlyMap<string, number>): number {
+  let result = 0;
+  for (const position of positions.values()) if (position > result) result = position;
+  return result;
+}

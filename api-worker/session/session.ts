@@ -2,18 +2,17 @@
 import type { BucketTotals } from '#core/bucket-storage/contract.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { EncodedLine, StreamEntry } from '#core/protocol/lines.ts';
-import type { ResolvedSession, UsedLookup } from '#core/sync-config/contract.ts';
+import type { EncodedLine } from '#core/protocol/lines.ts';
 import type { ChunkPages } from '../chunks/pages.ts';
-import type { ActiveVersion } from '../feed/active-version.ts';
 import { requireCurrent, type Feed } from '../feed/feed.ts';
 import type { Follower } from '../feed/follower.ts';
-import type { LookupEntry } from '../feed/lookup-cache.ts';
 import type { WriteCheckpointEntry } from '../feed/write-checkpoint-index.ts';
 import type { CloseReason, LineSink, SessionLimits, SyncRequest } from './contract.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
-import { createHoldings, type SessionBucket } from './holdings.ts';
+import { createHoldings, newestOf, type SessionBucket } from './holdings.ts';
+import { TABLE, type Event, type State } from './machine.ts';
 import type { SessionReport } from './report.ts';
+import { resolveSession, type Resolution, type Resolved } from './resolution.ts';
 import type { SharedLines } from './shared-lines.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -37,86 +36,11 @@ export interface Session {
   end(reason: CloseReason): void;
 }
 
-type State = 'resolving' | 'loading' | 'sending' | 'blocked' | 'idle' | 'ended';
-type Event = 'woken' | 'resolved' | 'loaded' | 'page' | 'drained' | 'failed' | 'ended';
-type Reaction = 'go on' | 'later' | 'finish' | 'nothing' | 'impossible';
-
-/**
- * What an event means in a state. `go on`: look what there is to do. `later`: it was noted and is looked at when the present wait ends.
- * `finish`: release everything. `impossible`: would be a bug.
- */
-const TABLE: Readonly<Record<State, Readonly<Record<Event, Reaction>>>> = {
-  resolving: {
-    woken: 'later',
-    resolved: 'go on',
-    loaded: 'impossible',
-    page: 'later',
-    drained: 'later',
-    failed: 'finish',
-    ended: 'finish',
-  },
-  loading: {
-    woken: 'later',
-    resolved: 'impossible',
-    loaded: 'go on',
-    page: 'later',
-    drained: 'later',
-    failed: 'finish',
-    ended: 'finish',
-  },
-  sending: {
-    woken: 'go on',
-    resolved: 'impossible',
-    loaded: 'impossible',
-    page: 'go on',
-    drained: 'go on',
-    failed: 'finish',
-    ended: 'finish',
-  },
-  blocked: {
-    woken: 'later',
-    resolved: 'impossible',
-    loaded: 'impossible',
-    page: 'later',
-    drained: 'go on',
-    failed: 'finish',
-    ended: 'finish',
-  },
-  idle: {
-    woken: 'go on',
-    resolved: 'impossible',
-    loaded: 'impossible',
-    page: 'nothing',
-    drained: 'nothing',
-    failed: 'finish',
-    ended: 'finish',
-  },
-  ended: {
-    woken: 'nothing',
-    resolved: 'nothing',
-    loaded: 'nothing',
-    page: 'nothing',
-    drained: 'nothing',
-    failed: 'nothing',
-    ended: 'nothing',
-  },
-};
-
 /** Lines are held back up to this, so that a burst is one write. */
 const COALESCE_BYTES = 32 * 1024;
 
 /** Steps without having to wait for anything. Far more than a socket has room for; ends a session rather than hold up all others. */
 const MAX_ROUNDS = 100_000;
-
-/** The outcome of a resolution, as of one op. */
-interface Resolution {
-  readonly op: number;
-  readonly version: ActiveVersion;
-  readonly streams: readonly StreamEntry[];
-  /** To tell whether the list differs from what the client has. */
-  readonly streamsText: string;
-  readonly lookups: Set<LookupEntry>;
-}
 
 /** What the client was told last. */
 interface Announced {
@@ -149,7 +73,7 @@ export function startSession(
   let recovering = false;
   /** What came up and was not acted on yet. Changed buckets are noted in the holdings. */
   const news = { lookups: false, writeCheckpoint: false, urgent: false };
-  const newestPosition = newest(requestedPositions);
+  const newestPosition = newestOf(requestedPositions);
   let output: EncodedLine[] = [];
   let outputBytes = 0;
   let started = false;
@@ -257,29 +181,11 @@ export function startSession(
     );
   }
 
-  async function resolveNow(): Promise<{ resolution: Resolution; resolved: ResolvedSession }> {
+  async function resolveNow(): Promise<Resolved> {
     await catchUpWithClient();
-    const { op, version } = requireCurrent(feed);
+    const current = requireCurrent(feed);
     news.lookups = false;
-    const lookups = new Set<LookupEntry>();
-    const read = (keys: readonly UsedLookup[]): Promise<readonly (readonly string[])[]> =>
-      feed.readLookups(
-        keys.map(({ identity, key }) => ({ lookup: lookupId(version, identity), key })),
-        op,
-        follower,
-        lookups,
-      );
-    try {
-      const resolved = await version.resolver.resolve(request, read, {
-        maxBuckets: limits.maxBuckets,
-        maxParameterResults: limits.maxParameterResults,
-      });
-      const streams = resolved.streams.map(({ name, isDefault, errors }) => ({ name, isDefault, errors }));
-      return { resolution: { op, version, streams, streamsText: JSON.stringify(streams), lookups }, resolved };
-    } catch (error) {
-      for (const entry of lookups) feed.unfollowLookup(entry, follower);
-      throw error;
-    }
+    return resolveSession({ feed, follower, limits }, request, current);
   }
 
   /** A client that comes from a worker which is ahead of this one holds more than this one would announce. */
@@ -290,11 +196,11 @@ export function startSession(
     if (newestPosition > op) await feed.refresh();
   }
 
-  function release({ resolution: { lookups } }: { resolution: Resolution }): void {
+  function release({ resolution: { lookups } }: Resolved): void {
     for (const entry of lookups) feed.unfollowLookup(entry, follower);
   }
 
-  function accept(next: { resolution: Resolution; resolved: ResolvedSession }): void {
+  function accept(next: Resolved): void {
     const before = resolution;
     resolution = next.resolution;
     pinned = new Map();
@@ -537,23 +443,6 @@ export function startSession(
   };
 }
 
-function newest(positions: ReadonlyMap<string, number>): number {
-  let result = 0;
-  for (const position of positions.values()) if (position > result) result = position;
-  return result;
-}
-
 function mismatch(op: number): Error {
   return codedError('PSYNC_S2404', `The operations of a bucket do not add up to its totals at checkpoint ${op}.`);
-}
-
-function lookupId(version: ActiveVersion, identity: string): number {
-  const id = version.lookups.get(identity);
-  if (id === undefined) {
-    throw codedError(
-      'PSYNC_S0001',
-      'The plan of the active sync config names a lookup definition that was not deployed with it.',
-    );
-  }
-  return id;
 }

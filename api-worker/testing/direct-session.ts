@@ -2,7 +2,6 @@
 import { deserialize } from 'bson';
 import { realClock, type Clock } from '#core/platform/clock.ts';
 import type { CommitNotice } from '#core/bucket-storage/contract.ts';
-import type { Coordination } from '#core/coordination/contract.ts';
 import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
 import type { EncodedLine } from '#core/protocol/lines.ts';
 import { createClientModel, type ClientModel } from '#test/client/client-model.ts';
@@ -49,7 +48,7 @@ export function startDirectWorker({ storage, clock = realClock, ...options }: Di
         return () => void listeners.delete(listener);
       },
       onNudge: () => () => undefined,
-    } as unknown as Coordination,
+    },
     createResolver: createFakeResolver,
     lookupCacheBytes: 1024 * 1024,
     clock,

@@ -30,7 +30,7 @@ export async function bundleDemo(project: string): Promise<ReadonlyMap<string, S
     logLevel: 'error',
     // Node-only parts that the SDK guards at run time.
     external: ['node:*'],
-  }).finally(stop);
+  }).finally(() => void stop());
   const files = new Map<string, StaticFile>();
   files.set('app.js', { type: TYPES['.js']!, body: Buffer.from(result.outputFiles[0]!.contents) });
   for (const name of ['index.html', 'style.css'])

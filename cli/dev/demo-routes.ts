@@ -2,10 +2,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Pool } from 'pg';
+import { DEVELOPMENT_TOKEN_LIFETIME_SECONDS } from '#core/platform/limits.ts';
 import { applyUpload, UploadRefused, type UploadedOperation } from '../../demo/backend.ts';
 import type { StaticFile } from './bundle.ts';
 
-const TOKEN_SECONDS = 12 * 3600;
 const USER = /^[\w.-]{1,64}$/;
 
 export interface DemoOptions {
@@ -33,7 +33,7 @@ export function demoRoutes(options: DemoOptions): (server: FastifyInstance) => v
         .setSubject(user)
         .setAudience(audience)
         .setIssuedAt()
-        .setExpirationTime(`${TOKEN_SECONDS}s`)
+        .setExpirationTime(`${DEVELOPMENT_TOKEN_LIFETIME_SECONDS}s`)
         .sign(secret);
       return reply.header('cache-control', 'no-store').send({ token });
     });

@@ -6,13 +6,9 @@
 const MEGABYTE = 1024 * 1024;
 const MINUTE_MS = 60_000;
 
-// Rows (R-60, R-61, R-62; S-641, S-642, S-643)
+// Rows (R-60, S-641)
 /** Largest source row and largest row after transformation; above: PSYNC_S1002. */
 export const MAX_ROW_BYTES = 15 * MEGABYTE;
-/** Deepest nesting of JSON and embedded documents; above: PSYNC_S1004. */
-export const MAX_JSON_DEPTH = 20;
-/** Columns of a table besides `id`. */
-export const MAX_COLUMNS = 1999;
 
 // Connections and buckets (O-57 … O-62, O-143, O-146; S-640, S-644)
 export const DEFAULT_MAX_CONCURRENT_CONNECTIONS = 200;
@@ -21,8 +17,6 @@ export const DEFAULT_MAX_BUCKETS_PER_CONNECTION = 1000;
 export const DEFAULT_MAX_PARAMETER_QUERY_RESULTS = 1000;
 export const DEFAULT_CHECKPOINT_REQUEST_RETENTION_MINUTES = 60;
 export const DEFAULT_BUCKET_COUNT_CACHE_TTL_MINUTES = 60;
-/** Definitions named in the log of PSYNC_S2305 (O-144). */
-export const BUCKET_LIMIT_LOG_DEFINITIONS = 10;
 
 // Tokens (O-83 … O-96, O-107; S-646)
 /** Longest time between `iat` and `exp`; above: PSYNC_S2104 (O-87). */
@@ -61,13 +55,11 @@ export const DEFAULT_STORAGE_BATCH_MAX_BYTES = 5_000_000;
 export const DEFAULT_STORAGE_BATCH_MAX_RECORDS = 2_000;
 export const DEFAULT_STORAGE_BATCH_MAX_CURRENT_DATA_BYTES = 50_000_000;
 
-// Replication (R-41, R-68, O-11, O-12)
+// Replication (R-68, O-11)
 /** Diagnostics warn when nothing was replicated for longer (R-68). */
 export const REPLICATION_LAG_WARNING_MS = 5 * MINUTE_MS;
 /** … and report a fatal issue after this (R-68). */
 export const REPLICATION_LAG_FATAL_MS = 15 * MINUTE_MS;
-/** A lock whose holder died is free again within about this time (O-12). */
-export const LOCK_EXPIRY_MS = MINUTE_MS;
 /** An API process has at most this long for closing its streams after SIGTERM (O-11). */
 export const SHUTDOWN_GRACE_MS = 2 * MINUTE_MS;
 

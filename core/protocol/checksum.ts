@@ -6,11 +6,6 @@ export function addChecksums(a: number, b: number): number {
   return (a + b) >>> 0;
 }
 
-/** Wrapping difference. */
-export function subtractChecksums(a: number, b: number): number {
-  return (a - b) >>> 0;
-}
-
 /**
  * Hash of an operation: kind, table, id, subkey and data (S-412). `dataHash` is `hashData` of the row's JSON, computed once per row
  * however many buckets it goes to; 0 for a REMOVE.

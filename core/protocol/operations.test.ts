@@ -123,7 +123,7 @@ describe('operations in wire form', () => {
           try {
             decodeOperations(Buffer.from(bytes));
           } catch (error) {
-            expect(String((error as Error).message)).toMatch(/malformed/);
+            expect((error as Error).message).toMatch(/malformed/);
           }
         },
       ),

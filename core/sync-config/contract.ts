@@ -3,7 +3,7 @@
  *
  * The plan (`plan.ts`) is plain JSON: stored with the deployed version, hashed for identity, never holds functions.
  */
-import type { SourceRow, SourceTable, SqliteValue } from './values.ts';
+import type { SourceRow, SourceTable } from './values.ts';
 import type { SyncPlan, TablePattern } from './plan.ts';
 
 /** One finding, fatal or not; `line` and `column` count from 1 in the YAML text, offsets in UTF-16 units. */
@@ -149,4 +149,4 @@ export interface SessionResolver {
 }
 export type CreateSessionResolver = (plan: SyncPlan) => SessionResolver;
 
-export type { SqliteValue, SourceRow, SourceTable, SyncPlan };
+export type { SourceRow, SourceTable, SyncPlan };

@@ -130,7 +130,7 @@ export function createOperationBuffer(): OperationBuffer {
       let count = 0;
       let checksum = 0;
       while (index >= 0 && count < CHUNK_OPERATIONS && at - chunkStart < CHUNK_BYTES) {
-        const data = starts[index]! < 0 ? null : arena.subarray(starts[index]!, ends[index]!);
+        const data = starts[index]! < 0 ? null : arena.subarray(starts[index], ends[index]);
         const op = data === null ? 'REMOVE' : 'PUT';
         at = writeOperation(
           output,

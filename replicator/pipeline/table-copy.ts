@@ -2,7 +2,7 @@
  * Copies tables from a snapshot into the buckets (R-27, R-118). Flushed as it goes: with `commit` for the first copy of a stream that
  * no client sees yet (its progress is durable, R-32), without for a copy inside a live stream (published when the stream has passed it).
  */
-import type { StreamCommit, StreamProgress, TableProgress } from '#core/bucket-storage/contract.ts';
+import type { StreamCommit } from '#core/bucket-storage/contract.ts';
 import type { CopyPart, ReplicatedTable, Snapshot } from '../sources/contract.ts';
 import type { ChangeApplier } from './change-applier.ts';
 import type { Flusher } from './flusher.ts';
@@ -74,11 +74,5 @@ export async function copyTables(
     },
     signal,
   );
-  if (flushing) await flushing;
-}
-
-/** Progress with changed entries for some tables; others stay. */
-export function withTables(progress: StreamProgress, changed: readonly TableProgress[]): StreamProgress {
-  const ids = new Set(changed.map((table) => table.table));
-  return { ...progress, tables: [...progress.tables.filter((table) => !ids.has(table.table)), ...changed] };
+  await (flushing as Promise<void> | null);
 }

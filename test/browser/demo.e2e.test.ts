@@ -43,7 +43,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await Promise.all(pages.splice(0).map((page) => page.context().close()));
-  expect(complaints.splice(0)).toEqual([]);
+  const heard = complaints.splice(0);
+  if (heard.length > 0) throw new Error(`The page complained: ${heard.join('; ')}`);
 });
 
 /** A browser profile of its own, as on another machine. */

@@ -12,7 +12,7 @@ export interface LineReader {
 }
 
 export function createLineReader(encoding: 'bson' | 'ndjson'): LineReader {
-  return encoding === 'bson' ? createFrames((frame) => deserialize(frame) as WireLine) : createTextLines();
+  return encoding === 'bson' ? createFrames((frame) => deserialize(frame)) : createTextLines();
 }
 
 function createTextLines(): LineReader {

@@ -51,7 +51,7 @@ export async function startSdkClient(tables: Readonly<Record<string, SdkTable>>)
   const call = <T>(command: SdkCommand): Promise<T> =>
     new Promise((resolve, reject) => {
       const id = next++;
-      waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      waiting.set(id, { resolve: resolve, reject });
       child.send({ id, command });
     });
   await call({ kind: 'open', folder, tables });

@@ -47,7 +47,10 @@ export interface DevRun {
 export async function createDevCheckout(user?: Owner): Promise<DevCheckout> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-checkout-'));
   for (const name of SOURCES) {
-    await cp(join(PROJECT, name), join(folder, name), { recursive: true, filter: (path) => !/\.test\.ts$/.test(path) });
+    await cp(join(PROJECT, name), join(folder, name), {
+      recursive: true,
+      filter: (path) => !path.endsWith('.test.ts'),
+    });
   }
   await symlink(join(PROJECT, 'node_modules'), join(folder, 'node_modules'));
   if (user) await promisify(execFile)('chown', ['-R', '-h', `${user.uid}:${user.gid}`, folder]);

@@ -2,7 +2,7 @@
  * Connections to bucket storage: a pool for reads and short transactions, and single pipelined connections for writers. Settings that
  * correctness depends on are set on every connection, whatever the role's defaults are.
  */
-import pg, { type ClientConfig, type CustomTypesConfig, type PoolConfig } from 'pg';
+import pg, { type ClientConfig, type PoolConfig } from 'pg';
 import { copyOut } from './copy-out.ts';
 import { failureKind, storageError } from './failure.ts';
 import { resultTypes } from './result-types.ts';
@@ -81,8 +81,9 @@ export function openDatabase(config: PoolConfig, log: StorageLog): Database {
     query_timeout: ANSWER_TIMEOUT_MS,
     application_name: 'millrace',
     ...config,
-    types: resultTypes as unknown as CustomTypesConfig,
+    types: resultTypes,
   };
+  // oxlint-disable-next-line typescript/no-misused-promises -- the pool awaits it, whatever its types say
   const pool = new pg.Pool({ ...settings, onConnect: prepareSession });
   let closing: Promise<void> | null = null;
   // An idle connection that ends is replaced by the pool; unheard, the event would end the process. `end` of a pool does not wait

@@ -87,7 +87,7 @@ function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return describe(error.errors[0]);
   const { code, message = '', schema, table, constraint, routine } = (error ?? {}) as DriverError;
   if (code === undefined) return message === '' ? 'unknown error' : message;
-  if (!SQLSTATE.test(code)) return `${code}`;
+  if (!SQLSTATE.test(code)) return code;
   const place = [schema, table, constraint].filter((part) => part !== undefined).join('.');
   const text = TELLING_CLASSES.has(code.slice(0, 2)) ? message : `error in ${routine ?? 'the server'}`;
   return `SQLSTATE ${code} ${text}${place === '' ? '' : ` (${place})`}`;

@@ -11,6 +11,6 @@ const INT8 = 20;
 /** For the `types` option of `pg`. */
 export const resultTypes = {
   getTypeParser(oid: number, format?: 'text' | 'binary'): Parser {
-    return oid === INT8 ? Number : (types.getTypeParser(oid, format as 'text') as Parser);
+    return oid === INT8 ? Number : (types.getTypeParser(oid, format) as Parser);
   },
 };

@@ -1,5 +1,5 @@
 import { postgres } from '#test/services/postgres.ts';
-import { describeSource } from '../conformance.ts';
+import { describeSource } from '../conformance/conformance.ts';
 import { openTestSource, session } from './testing.ts';
 
 for (const version of [15, 18]) {

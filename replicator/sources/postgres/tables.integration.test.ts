@@ -1,92 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { postgres } from '#test/services/postgres.ts';
-import type { Snapshot, Source, StreamEvent } from '../contract.ts';
-import {
-  asObject,
-  copyAll,
-  type LogLine,
-  newCursor,
-  openTestSource,
-  record,
-  type Recording,
-  session,
-} from './testing.ts';
-
-interface Started extends AsyncDisposable {
-  readonly source: Source;
-  readonly snapshot: Snapshot;
-  readonly recording: Recording;
-  readonly lines: LogLine[];
-  /** Runs SQL as an application, waits until the stream has passed it, and returns what it gave, in short. */
-  run(sql: string): Promise<string[]>;
-}
-
-/** A source of a database made by `setup`, copied and streaming. */
-async function start(
-  version: number,
-  setup: string,
-  wanted: (table: { schema: string; name: string }) => boolean = () => true,
-): Promise<Started> {
-  const database = await (await postgres({ version })).createDatabase();
-  const app = await session(database.url);
-  await app.query(setup);
-  if (!/PUBLICATION powersync/.test(setup)) await app.query('CREATE PUBLICATION powersync FOR ALL TABLES');
-  const lines: LogLine[] = [];
-  const source = openTestSource(database.url, { lines });
-  const cursor = newCursor(source);
-  source.want(wanted);
-  const snapshot = await source.createCursor(cursor, new AbortController().signal);
-  const recording = record(source, cursor, snapshot.position);
-  return {
-    source,
-    snapshot,
-    recording,
-    lines,
-    async run(sql) {
-      const seen = recording.events.length;
-      await app.query(sql);
-      await recording.passed(await source.head());
-      return recording.events.slice(seen).flatMap(short);
-    },
-    async [Symbol.asyncDispose]() {
-      await recording.stop();
-      await snapshot.close();
-      await source.dropCursor(cursor);
-      await source.close();
-      await app.end();
-      await database.drop();
-    },
-  };
-}
-
-function short(event: StreamEvent): string[] {
-  const json = (value: unknown): string =>
-    JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? Number(each) : each));
-  switch (event.kind) {
-    case 'insert':
-    case 'update': {
-      const row = json(asObject(event.table, event.after));
-      const before = event.before === null ? '' : ` before ${json(asObject(event.table, event.before))}`;
-      return [
-        `${event.kind} ${event.table.name} ${row}${event.keyBefore === null ? '' : ` key was ${event.keyBefore}`}${before}`,
-      ];
-    }
-    case 'delete':
-      return [
-        `delete ${event.table.name} ${event.key}${event.before === null ? '' : ` before ${json(asObject(event.table, event.before))}`}`,
-      ];
-    case 'truncate':
-      return [`truncate ${event.table.name}`];
-    case 'table':
-      return [`table ${event.table.name}${event.replaces === null ? '' : ` instead of ${event.replaces.name}`}`];
-    default:
-      return [];
-  }
-}
+import type { Snapshot } from '../contract.ts';
+import { short, startStreamed } from './streamed-database.fixture.ts';
+import { copyAll, newCursor, openTestSource, record, session } from './testing.ts';
 
 describe.each([15, 18])('Postgres %i', (version) => {
   test('replica identities (R-114, R-116, S-444)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE by_key (id int PRIMARY KEY, v text);
        CREATE TABLE by_two (b text, a int, v text, PRIMARY KEY (a, b));
@@ -159,7 +79,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a row has the same key in copy and stream, with every identity (R-256)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE a (id numeric PRIMARY KEY, v text); INSERT INTO a VALUES (1.50, 'x'), ('NaN', E'\\t\\\\');
        CREATE TABLE b (x text, y timestamptz, PRIMARY KEY (x, y)); INSERT INTO b VALUES (E'a\\nb', '2024-01-01 00:00+02'), ('', 'infinity');
@@ -187,7 +107,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('TRUNCATE of several tables (R-112)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a); CREATE TABLE unwanted (id int PRIMARY KEY)`,
       ({ name }) => name !== 'unwanted',
@@ -203,7 +123,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a new table, dropped and created again (R-121, R-122, S-441, S-442)', async () => {
-    await using t = await start(version, 'SELECT 1');
+    await using t = await startStreamed(version, 'SELECT 1');
     expect(t.snapshot.tables).toEqual([]);
     expect(await t.run(`CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)`)).toEqual([
       'table late',
@@ -250,7 +170,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('renamed to a wanted, from an unwanted, to an unwanted name (R-123, S-443)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       'CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE x_away (id int PRIMARY KEY)',
       ({ name }) => !name.startsWith('x_'),
@@ -273,7 +193,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a change of the replica identity, and column changes that are none (R-124, R-125, S-444, S-446)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE a (id int PRIMARY KEY, code text NOT NULL UNIQUE, v varchar(10))`,
     );
@@ -316,7 +236,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a table that loses its identity is followed no further (R-115)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (v text); CREATE TABLE c (id int PRIMARY KEY); ALTER TABLE c REPLICA IDENTITY NOTHING; INSERT INTO b VALUES ('x')`,
     );
@@ -345,7 +265,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('partitions are tables of their own (R-126, S-258)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE measure (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
        CREATE TABLE measure_1 PARTITION OF measure FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
@@ -371,7 +291,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('tables that inherit are copied once', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2)`,
     );
@@ -379,7 +299,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('column lists and row filters hold for the copy as for the stream (R-98, R-99)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE t (id int PRIMARY KEY, shown text, hidden text); INSERT INTO t VALUES (1, 'a', 'secret'), (20, 'b', 'secret');
        CREATE PUBLICATION powersync FOR TABLE t (id, shown) WHERE (id < 10)`,
@@ -441,7 +361,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a table in parts, resumed with another snapshot; a rewrite makes all parts new (R-32)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       `CREATE TABLE big (id int PRIMARY KEY, v text); INSERT INTO big SELECT n, 'x' FROM generate_series(1, 150000) n; ANALYZE big`,
     );
@@ -452,7 +372,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
     const take = (snapshot: Snapshot, from: typeof table, parts: readonly string[]): Promise<void> =>
       snapshot.copy(
         parts.map((range) => ({ table: from, range })),
-        { rows: (_part, rows) => void rows.forEach(({ row }) => ids.add(row[0])), done: () => undefined },
+        { rows: (_part, rows) => rows.forEach(({ row }) => ids.add(row[0])), done: () => undefined },
         new AbortController().signal,
       );
     await take(t.snapshot, table, ranges.slice(0, 1));
@@ -469,7 +389,10 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('a rewrite between snapshot and copy is noticed, as rows would be missing', async () => {
-    await using t = await start(version, `CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a VALUES (1, '1')`);
+    await using t = await startStreamed(
+      version,
+      `CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a VALUES (1, '1')`,
+    );
     await t.run(`ALTER TABLE a ALTER COLUMN v TYPE int USING v::int`);
     await expect(copyAll(t.snapshot)).rejects.toMatchObject({
       code: 'PSYNC_S1120',
@@ -478,7 +401,7 @@ describe.each([15, 18])('Postgres %i', (version) => {
   });
 
   test('what is wanted may change while streaming (R-95)', async () => {
-    await using t = await start(
+    await using t = await startStreamed(
       version,
       'CREATE TABLE a (id int PRIMARY KEY, v text, w text); CREATE TABLE b (id int PRIMARY KEY)',
       ({ name }) => name === 'a',
