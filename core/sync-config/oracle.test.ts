@@ -57,6 +57,10 @@ const scalar = fc.oneof(
   fc.constantFrom('a', 'b').map((key) => parameter('subscription', key)),
   fc.constantFrom('a', 'b').map((key) => parameter('connection', key)),
   fc.constant({ ours: `auth.parameters() ->> '$.a'`, theirs: parameter('auth', 'a').theirs }),
+  // functions and operators on parameters (S-88)
+  fc.constant(sql`substring(${parameter('subscription', 'b')}, 1, 1)`),
+  fc.constant(sql`${parameter('auth', 'a')} || ''`),
+  fc.constant(sql`CASE ${parameter('connection', 'a')} WHEN 'x' THEN 'y' ELSE ${USER} END`),
 );
 const array = fc
   .constantFrom<'auth' | 'connection' | 'subscription'>('auth', 'connection', 'subscription')
@@ -87,6 +91,9 @@ function rowFilter(name: string, alias: string, legacy = false): fc.Arbitrary<Sq
     value.map((item) => sql`NOT ${item} = 'x'`),
     fc.tuple(value, value).map(([a, b]) => sql`${a} = ${b}`),
     value.map((item) => sql`${item} NOT IN ('x', 2)`),
+    ...(legacy
+      ? []
+      : [fc.tuple(value, fc.constantFrom('', 'NOT ')).map(([item, not]) => sql`${item} ${not}BETWEEN 1 AND 'x'`)]),
     value.map((item) => ({ ours: `${item.ours} IN '["x",1]'`, theirs: () => `${item.ours} IN ('x', 1)` })),
     value.map((item) =>
       legacy
@@ -220,6 +227,30 @@ function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql>
               : sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e WHERE ${c})`,
           ),
       },
+      // a subquery that compares with the row around it
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(left, columnOf(other, inner), columnOf(other, inner), columnOf(name, alias), where)
+          .map(
+            ([a, b, x, y, c]) =>
+              sql`${a} IN (SELECT ${b} FROM ${other} ${inner} WHERE ${x} = ${y} AND (${c ?? same('1')}))`,
+          ),
+      },
+      // a subquery in FROM, with and without names for its columns
+      {
+        weight: 1,
+        arbitrary: fc
+          .tuple(left, columnOf(other, inner), columnOf(other, inner), where, scalar, fc.boolean())
+          .map(([a, b, x, c, value, named]) => {
+            const rows = sql`SELECT ${b} AS p, ${x} AS q FROM ${other} ${inner} WHERE ${c ?? same('1')}`;
+            return {
+              ours: `${a.ours} IN (SELECT d${inner}.${named ? 'v' : 'p'} FROM (${rows.ours}) AS d${inner}${named ? '(v, w)' : ''} WHERE d${inner}.${named ? 'w' : 'q'} = ${value.ours})`,
+              theirs: (who: Person) =>
+                `${a.theirs(who)} IN (SELECT p FROM (${rows.theirs(who)}) WHERE q = ${value.theirs(who)})`,
+            };
+          }),
+      },
       // two tables in the subquery
       {
         weight: 1,
@@ -273,6 +304,43 @@ const query: fc.Arbitrary<Sql> = fc.oneof(
             sql`SELECT items.* FROM items JOIN ${other} ${alias} ON ${x} = ${y} AND ${on} WHERE ${where}`,
         );
     }),
+  },
+  // tables by comma with several equalities, or with none; a condition that joins by OR
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
+      const alias = freshAlias();
+      const pair = fc.tuple(columnOf('items', 'items'), columnOf(other, alias)).map(([x, y]) => sql`${x} = ${y}`);
+      return fc
+        .tuple(
+          fc.oneof(
+            pair,
+            fc.tuple(pair, pair).map(([a, b]) => sql`${a} AND ${b}`),
+            fc.tuple(pair, pair).map(([a, b]) => sql`(${a} OR ${b})`),
+            fc.constant(same('1')),
+          ),
+          condition(other, alias, 0),
+          condition('items', 'items', 0),
+        )
+        .map(([on, c, where]) => sql`SELECT items.* FROM items, ${other} ${alias} WHERE ${on} AND ${c} AND ${where}`);
+    }),
+  },
+  // a chain of tables
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(
+        columnOf('items', 'items'),
+        columnOf('lists', 'l'),
+        columnOf('lists', 'l'),
+        columnOf('members', 'm'),
+        condition('members', 'm', 0),
+        condition('lists', 'l', 0),
+      )
+      .map(
+        ([a, b, c, d, where, on]) =>
+          sql`SELECT items.* FROM items JOIN lists l ON ${a} = ${b} AND ${on} JOIN members m ON ${c} = ${d} WHERE ${where}`,
+      ),
   },
   {
     weight: 1,
