@@ -325,5 +325,15 @@ describe('findings (S-32, S-679)', () => {
     ).toBe(0);
     expect(dangerous("SELECT * FROM t WHERE a IN subscription.parameter('x')")).toBe(1);
     expect(dangerous('SELECT * FROM t')).toBe(0);
+    // alternatives that the session alone decides
+    const admin = "auth.parameter('role') = 'admin'";
+    const version = "connection.parameter('v') = '2'";
+    expect(dangerous(`SELECT * FROM t WHERE ${admin} OR ${version}`)).toBe(1);
+    expect(dangerous(`SELECT * FROM t WHERE ${admin} AND ${version}`)).toBe(0);
+    expect(dangerous(`SELECT * FROM t WHERE NOT (NOT ${admin} OR ${version})`)).toBe(0);
+    expect(dangerous(`SELECT * FROM t WHERE NOT (${admin} AND ${version})`)).toBe(1);
+    expect(dangerous(`SELECT * FROM t WHERE (${admin} OR ${version}) AND a = auth.user_id()`)).toBe(0);
+    expect(dangerous(`SELECT * FROM t WHERE (${admin} OR 1 = 1) AND a = subscription.parameter('x')`)).toBe(1);
+    expect(dangerous(`SELECT * FROM t WHERE ${admin} OR 1 = 1`)).toBe(0);
   });
 });

@@ -6,19 +6,21 @@ import type { QueryContext } from './context.ts';
 
 type Parameter = BoundLeaf & { kind: 'parameter' };
 
-/** Warns when the branch depends on connection or subscription parameters and on nothing of the token. */
+/**
+ * Warns when the branch depends on connection or subscription parameters and nothing of the token must hold. Alternatives inside of one
+ * condition (an OR that needs no branches of its own) are judged each, as branches are.
+ */
 export function warnDangerous(branch: Branch, values: readonly BoundExpr[], context: QueryContext): void {
-  const parameters: Parameter[] = [];
-  const collect = (expr: BoundExpr): void =>
-    visitLeaves<BoundLeaf>(expr, (leaf) => {
-      if (leaf.kind === 'parameter') parameters.push(leaf);
-    });
-  for (const leaf of branch.leaves)
-    for (const side of leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value]) collect(side);
-  for (const source of branch.sources) if (source.kind === 'each') collect(source.value);
-  values.forEach(collect);
-  if (parameters.some(({ scope }) => scope === 'auth')) return;
-  const [first] = parameters;
+  const terms = [
+    ...branch.leaves.map((leaf) => (leaf.kind === 'match' ? [leaf.left, leaf.right] : [leaf.value])),
+    ...branch.sources.map((source) => (source.kind === 'each' ? [source.value] : [])),
+    values,
+  ];
+  if (terms.some((sides) => sides.some((side) => needsToken(side)))) return;
+  const first = terms
+    .flat()
+    .flatMap(parametersOf)
+    .find(({ scope }) => scope !== 'auth');
   if (first === undefined) return;
   context.report(
     'warning',
@@ -26,4 +28,22 @@ export function warnDangerous(branch: Branch, values: readonly BoundExpr[], cont
     'Any client can send any value here, and nothing else restricts the rows. Add a condition on an auth parameter.',
     first.span,
   );
+}
+
+function parametersOf(expr: BoundExpr): Parameter[] {
+  const found: Parameter[] = [];
+  visitLeaves<BoundLeaf>(expr, (leaf) => {
+    if (leaf.kind === 'parameter') found.push(leaf);
+  });
+  return found;
+}
+
+/** Does each way to make it true (or, negated, false) depend on the token? */
+function needsToken(expr: BoundExpr, negated = false): boolean {
+  if (expr.kind === 'unary' && expr.op === 'not') return needsToken(expr.operand, !negated);
+  if (expr.kind === 'binary' && (expr.op === 'and' || expr.op === 'or')) {
+    const sides = [expr.left, expr.right].map((side) => needsToken(side, negated));
+    return (expr.op === 'or') === negated ? sides.includes(true) : !sides.includes(false);
+  }
+  return parametersOf(expr).some(({ scope }) => scope === 'auth');
 }
