@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ERROR_REGISTRY } from '#core/platform/errors/registry.ts';
 import type { CompileOptions } from './contract.ts';
-import { compile, streamOf, table } from './testing/support.ts';
+import { codesOf, compile, streamOf, table } from './testing/support.ts';
 
 const stream = (...queries: string[]): string =>
   `config:\n  edition: 3\nstreams:\n  s:\n    auto_subscribe: true\n    queries:\n${queries.map((query) => `      - ${query}\n`).join('')}`;
@@ -304,6 +304,36 @@ describe('findings (S-32, S-679)', () => {
       'R2211:12',
       'R2210:12',
     ]);
+  });
+
+  test.each([
+    [
+      'a table that cannot be read',
+      stream(`'SELECT w.*, w.a FROM "%".w WHERE w.schema() = 1 AND b = auth.user_id()'`),
+      ['R2215'],
+    ],
+    [
+      'a function that cannot be read',
+      stream('SELECT t.* FROM t, generate_series(1, 2) g WHERE t.a = g.value'),
+      ['R2203'],
+    ],
+    ['a column', stream('SELECT nope(a) AS id FROM t'), ['R2203']],
+    ['a parameter query', legacy(['SELECT nope(a) AS u FROM m'], ['SELECT * FROM t WHERE b = bucket.u']), ['R2203']],
+    [
+      'a parameter query that is no SQL',
+      legacy(['SELEC a AS u FROM m'], ['SELECT * FROM t WHERE b = bucket.u']),
+      ['R2101'],
+    ],
+    [
+      'one of two parameter queries',
+      legacy(
+        ['SELECT nope(a) AS u, b AS v FROM m', 'SELECT a AS u FROM m'],
+        ['SELECT * FROM t WHERE b = bucket.u AND c = bucket.v'],
+      ),
+      ['R2203'],
+    ],
+  ])('an error in %s is one finding', (_what, config, codes) => {
+    expect(codesOf(config)).toEqual(codes);
   });
 
   test('accept_potentially_dangerous_queries silences the warning (S-637)', () => {

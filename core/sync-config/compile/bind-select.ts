@@ -23,7 +23,12 @@ export const bindSelect: BindSelect = (select, parent, context) => {
   // later items of FROM see the earlier ones (S-109)
   const scope: Scope = { sources: visible, parent };
   for (const item of select.from) {
-    attempt(context, () => bindSource(item, scope, context, { visible, sources, conditions }), undefined);
+    const known = attempt(
+      context,
+      () => (bindSource(item, scope, context, { visible, sources, conditions }), true),
+      false,
+    );
+    if (!known) visible.push(unknownSource(item, context));
   }
   attempt(context, () => checkDistinctNames(visible, select), undefined);
   for (const item of select.from) conditions.push(bindCondition(item.on, scope, context, bindSelect));
@@ -88,6 +93,18 @@ function bindSource(item: FromItem, scope: Scope, context: QueryContext, found: 
   const table: TableSource = { kind: 'table', id: context.nextId(), visible, pattern, objectType, span };
   found.visible.push(table);
   found.sources.push(table);
+}
+
+/** Stands for what could not be bound, so that its columns are no findings of their own. The query is refused anyway. */
+function unknownSource(item: FromItem, context: QueryContext): Source {
+  const span = { start: item.start, end: item.end };
+  const id = context.nextId();
+  const visible = item.alias?.text ?? (item.kind === 'select' ? '' : item.name.text);
+  if (item.kind === 'function') {
+    return { kind: 'each', id, visible, mode: 'each', value: { kind: 'null' }, owner: null, span };
+  }
+  const pattern = { source: '', schema: '', name: visible, wildcard: false };
+  return { kind: 'table', id, visible, pattern, objectType: visible, span };
 }
 
 function merge(derived: DerivedSource, inner: BoundSelect, found: Found): void {

@@ -18,8 +18,8 @@ export interface QueryContext {
   readonly ctes: ReadonlyMap<string, Cte>;
   /** Inside a CTE other CTEs are out of reach (S-115). */
   readonly insideCte: boolean;
-  /** Of the definition, in legacy data queries. */
-  readonly bucketParameters: readonly string[];
+  /** Of the definition, in legacy data queries; null when errors in its parameter queries hide them. */
+  readonly bucketParameters: readonly string[] | null;
   report(level: 'error' | 'warning', code: SyncConfigCode, message: string, span: Span): void;
   /** Numbers the sources of one query. */
   nextId(): number;

@@ -33,11 +33,12 @@ export function compileLegacy(
 ): PlanStream {
   const parameterContext: QueryContext = { ...context, dialect: 'parameters' };
   const parameterQueries = queries.parameters.flatMap((select) =>
-    attempt(parameterContext, () => [compileParameterQuery(select, definition, parameterContext, builder)], []),
+    attempt(parameterContext, () => compileParameterQuery(select, definition, parameterContext, builder), []),
   );
   const names = parameterQueries[0]?.names ?? [];
   checkSameNames(parameterQueries, queries.parameters, context);
-  const dataContext: QueryContext = { ...context, dialect: 'data', bucketParameters: names };
+  const complete = parameterQueries.length === definition.parameters.length;
+  const dataContext: QueryContext = { ...context, dialect: 'data', bucketParameters: complete ? names : null };
   const rules = queries.data.flatMap((select) =>
     attempt(dataContext, () => compileDataQuery(select, names, dataContext), []),
   );
@@ -47,7 +48,7 @@ export function compileLegacy(
     autoSubscribe: true,
     priority: definition.priority,
     subscriptionParameters: [],
-    queriers: defineBuckets(definition, parameterQueries, queries.parameters.length === 0, rules, builder),
+    queriers: defineBuckets(definition, parameterQueries, rules, builder),
   };
 }
 
@@ -65,7 +66,6 @@ function checkSameNames(queries: readonly ParameterQuery[], selects: readonly Se
 function defineBuckets(
   definition: LegacyConfig,
   parameterQueries: readonly ParameterQuery[],
-  global: boolean,
   rules: readonly PlanBucketRule[],
   builder: PlanBuilder,
 ): PlanQuerier[] {
@@ -73,14 +73,15 @@ function defineBuckets(
   const names = parameterQueries[0]?.names ?? [];
   const everyone: Querier = { priority: null, gates: [], components: [], key: [] };
   // keys stand in the order of the first parameter query (S-375)
-  const queriers = global
-    ? [everyone]
-    : parameterQueries.flatMap((query) =>
-        query.queriers.map((querier) => ({
-          ...querier,
-          key: names.flatMap((name) => querier.key[query.names.indexOf(name)] ?? []),
-        })),
-      );
+  const queriers =
+    definition.parameters.length === 0
+      ? [everyone]
+      : parameterQueries.flatMap((query) =>
+          query.queriers.map((querier) => ({
+            ...querier,
+            key: names.flatMap((name) => querier.key[query.names.indexOf(name)] ?? []),
+          })),
+        );
   const sources = [...new Set(rules.map((rule) => rule.table.source))];
   return sources.flatMap((source, at) => {
     const name = at === 0 ? owner.name : `${owner.name}|${source}`;
@@ -112,11 +113,11 @@ function compileParameterQuery(
   definition: LegacyConfig,
   context: QueryContext,
   builder: PlanBuilder,
-): ParameterQuery {
+): ParameterQuery[] {
   if (select.from.length > 1)
     throw new SqlError('PSYNC_R2219', 'Joins are only supported in streams.', select.from[1] ?? select);
   const bound = bindQuery(select, context);
-  if (bound === null) return { names: [], queriers: [] };
+  if (bound === null) return [];
   const { names, values, priority } = parameterColumns(bound, select);
   const branches = branchesOf(bound.condition, select).map((branch): Branch => ({
     leaves: branch.leaves,
@@ -128,7 +129,7 @@ function compileParameterQuery(
     if (!definition.acceptDangerous) warnDangerous(branch, values, context);
     return { priority, ...planBranch(branch, { table: null, values, span: select }, builder.addLookup).querier };
   });
-  return { names, queriers };
+  return [{ names, queriers }];
 }
 
 interface ParameterColumns {

@@ -94,9 +94,9 @@ export function bindParameterColumn(expr: Expr & { kind: 'column' }, context: Qu
 }
 
 function bucketParameter(name: Name, context: QueryContext): BoundExpr {
-  if (!context.bucketParameters.includes(name.text)) {
-    const known =
-      context.bucketParameters.length === 0 ? 'there are none' : `there are ${context.bucketParameters.join(', ')}`;
+  const names = context.bucketParameters;
+  if (names !== null && !names.includes(name.text)) {
+    const known = names.length === 0 ? 'there are none' : `there are ${names.join(', ')}`;
     throw new SqlError('PSYNC_R2225', `No parameter query selects ${name.text}; ${known}.`, name);
   }
   return { kind: 'bucketParameter', name: name.text, span: name };
