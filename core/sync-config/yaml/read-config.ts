@@ -15,6 +15,7 @@ import type {
 
 /** Longest accepted file, in UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
+const STACK_ENDED = /call stack/i;
 
 /** Null when nothing can be read at all. Never throws. */
 export function readConfig(text: string, diagnostics: Diagnostics): ConfigStructure | null {
@@ -32,12 +33,13 @@ export function readConfig(text: string, diagnostics: Diagnostics): ConfigStruct
 function parse(text: string, diagnostics: Diagnostics): Document | null {
   try {
     const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true, merge: false });
-    for (const { message, pos } of document.errors) diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
-    for (const { message, pos } of document.warnings)
+    for (const { message, pos } of [...document.errors, ...document.warnings]) {
+      if (STACK_ENDED.test(message)) throw new RangeError(message);
       diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
+    }
     return diagnostics.errorCount() > 0 ? null : document;
   } catch {
-    // the parser recurses: absurdly deep nesting ends its stack
+    // the parser recurses: absurdly deep nesting ends its stack, which it throws or reports, at a depth that varies
     diagnostics.report('error', 'PSYNC_R1101', 'The YAML cannot be read; it is nested too deeply.', 0, 1);
     return null;
   }
