@@ -6,28 +6,48 @@ import { until, type Service } from '../instance/instance.ts';
 
 const USERS = ['alice', 'bob'];
 
-/** Writes transactions of several kinds until told to stop; every transaction keeps the number of alice's and bob's items together constant. */
-function writeContinuously(fixture: Fixture): { stop(): Promise<number> } {
+/** Time between two rounds of the writer: the service and the clients of a small machine follow it, so that what is measured is a fault. */
+const ROUND_MS = 20;
+
+interface Writer extends AsyncDisposable {
+  /** Rounds written so far. */
+  readonly rounds: number;
+  until(rounds: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Writes transactions of several kinds until told to stop: inserts, rows that move between users, deletes, changed keys. */
+function writeContinuously(fixture: Fixture): Writer {
   let stopped = false;
-  let transactions = 0;
+  let rounds = 0;
   const work = (async () => {
     while (!stopped) {
-      const id = transactions++;
+      const started = performance.now();
+      const id = 10_000 + rounds;
       await fixture.sql(`INSERT INTO items VALUES ($1, 'l1', $2, 'new', $3)`, [`n${id}`, USERS[id % 2], id]);
       await fixture.sql(
-        `UPDATE items SET owner_id = CASE owner_id WHEN 'alice' THEN 'bob' ELSE 'alice' END WHERE n % 7 = $1`,
-        [id % 7],
+        `UPDATE items SET owner_id = CASE owner_id WHEN 'alice' THEN 'bob' ELSE 'alice' END WHERE n % 97 = $1`,
+        [id % 97],
       );
       if (id % 5 === 4) await fixture.sql(`DELETE FROM items WHERE n = $1`, [id - 4]);
       if (id % 11 === 10) await fixture.sql(`UPDATE items SET id = id || 'k' WHERE n = $1`, [id - 1]);
+      rounds++;
+      await new Promise((resolve) => setTimeout(resolve, ROUND_MS - (performance.now() - started)));
     }
   })();
+  // Told by `stop`, which every test ends with.
+  work.catch(() => undefined);
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    await work;
+  };
   return {
-    async stop() {
-      stopped = true;
-      await work;
-      return transactions;
+    get rounds() {
+      return rounds;
     },
+    until: (wanted) => until(`${wanted} rounds of the writer`, () => rounds >= wanted),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -70,20 +90,20 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
 
   test('the leader: a standby takes over within 5 s, nothing is lost or doubled', async () => {
     const { leader } = await begin();
-    const writer = writeContinuously(fixture);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await using writer = writeContinuously(fixture);
+    await writer.until(30);
     await leader.kill();
     const killed = performance.now();
     await fixture.sql(`INSERT INTO lists VALUES ('after', 'the kill')`);
     await clients[0]!.untilQuery('SELECT id FROM lists', (rows) => rows.length === 1, 15_000);
     expect(performance.now() - killed).toBeLessThan(5000);
-    expect(await writer.stop()).toBeGreaterThan(10);
+    await writer.stop();
     await allEqual();
   });
 
   test('the leader by SIGTERM: handed over at once', async () => {
     const { leader } = await begin();
-    const writer = writeContinuously(fixture);
+    await using writer = writeContinuously(fixture);
     await leader.stop();
     const gone = performance.now();
     await fixture.sql(`INSERT INTO lists VALUES ('after', 'the hand-over')`);
@@ -95,7 +115,7 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
 
   test('the standby: nobody notices', async () => {
     const { standby } = await begin();
-    const writer = writeContinuously(fixture);
+    await using writer = writeContinuously(fixture);
     await standby.kill();
     await fixture.sql(`INSERT INTO lists VALUES ('after', 'the kill')`);
     await clients[0]!.untilQuery('SELECT id FROM lists', (rows) => rows.length === 1, 2000);
@@ -105,19 +125,19 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
 
   test('an API worker: its clients go on at another one from where they were', async () => {
     const { workers } = await begin();
-    const writer = writeContinuously(fixture);
+    await using writer = writeContinuously(fixture);
     await workers[0].kill();
     await clients[0]!.disconnect();
     await clients[0]!.connect({ endpoint: workers[1].endpoint, token: await fixture.instance.token('alice') });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await writer.until(writer.rounds + 10);
     await writer.stop();
     await allEqual();
   });
 
   test('a leader that was stopped and wakes up writes nothing (G6)', async () => {
     const { leader } = await begin();
-    const writer = writeContinuously(fixture);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await using writer = writeContinuously(fixture);
+    await writer.until(10);
     leader.pause();
     await fixture.sql(`INSERT INTO lists VALUES ('after', 'the pause')`);
     await clients[0]!.untilQuery('SELECT id FROM lists', (rows) => rows.length === 1, 20_000);
