@@ -114,6 +114,9 @@ export function resolveColumn(table: Name | null, column: Name, scope: Scope, co
       );
     }
   }
+  // over json_each alone the finding is about its columns (open question 13)
+  const [only, ...others] = scope.sources;
+  if (only?.kind === 'each' && others.length === 0) return elementColumn(only, column);
   throw new SqlError('PSYNC_R2216', `There is no column ${column.written} here.`, column);
 }
 
