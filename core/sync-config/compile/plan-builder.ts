@@ -25,7 +25,7 @@ export interface PlanSettings {
 export interface PlanBuilder {
   /** Index of the lookup with this rule. */
   addLookup(rule: PlanLookupRule): number;
-  /** `owner`: stream or legacy definition. Names are unique within a plan. */
+  /** `owner`: stream or legacy definition. A name that is taken gets a `|` at its end. */
   addBucket(
     owner: { readonly name: string; readonly legacy: boolean },
     name: string,
@@ -56,7 +56,10 @@ export function createPlanBuilder(settings: PlanSettings): PlanBuilder {
       if (known >= 0) return known;
       return lookups.push({ identity, name: lookupName(rule), source: rule.table.source, rules: [rule] }) - 1;
     },
-    addBucket: (owner, name, source, unordered) => {
+    addBucket: (owner, wanted, source, unordered) => {
+      // names are part of bucket ids: a bucket definition may be called like a generated name ("s|0")
+      let name = wanted;
+      while (buckets.some((bucket) => bucket.name === name)) name += '|';
       const rules = inOrder(unordered);
       const identity = identityOf({ kind: 'bucket', owner: { name: owner.name, legacy: owner.legacy }, source, rules });
       return buckets.push({ identity, name, source, rules }) - 1;

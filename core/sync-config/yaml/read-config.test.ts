@@ -95,6 +95,13 @@ describe('streams and definitions', () => {
     }
   });
 
+  test('no two definitions share a name, which is part of bucket ids (S-374, S-377)', () => {
+    const { buckets } = planOf(
+      `config: { edition: 3 }\nstreams: { s: { query: ${QUERY} } }\nbucket_definitions: { 's|0': { data: [SELECT * FROM t] } }`,
+    );
+    expect(buckets.map(({ name }) => name)).toEqual(['s|0', 's|0|']);
+  });
+
   test('names of subscription parameters, for generated code (S-213)', () => {
     const { streams } = planOf(
       "config: { edition: 3 }\nwith: { c: SELECT a FROM u WHERE b = subscription.parameter('inCte') }\nstreams: { s: { queries: [\"SELECT * FROM t WHERE a IN c AND x = subscription.parameter('b') AND y IN subscription.parameter('a') AND connection.parameter('no') = auth.parameter('no')\", \"SELECT t.* FROM t, json_each(subscription.parameter('c')) e WHERE e.value = t.a\"] } }",
