@@ -6,7 +6,7 @@ import { toPlan } from '../compile/bound.ts';
 import type { CompileOptions, CompileResult, RowSink } from '../contract.ts';
 import { createRowCompiler } from '../evaluate/row-expression.ts';
 import { createTableEvaluator } from '../evaluate/table-evaluator.ts';
-import type { SyncPlan } from '../plan.ts';
+import type { PlanExpr, SyncPlan } from '../plan.ts';
 import { parseQuery } from '../sql/parse-select.ts';
 import type { SourceRow, SourceTable, SqliteValue } from '../values.ts';
 
@@ -59,18 +59,23 @@ const context = (): QueryContext => {
   };
 };
 
+/** One SQL expression as it stands in a plan. */
+export function planExpressionOf(sql: string): PlanExpr {
+  const { select } = parseQuery(`SELECT ${sql} AS v FROM t`);
+  const at = context();
+  const [item] = attempt(at, () => bindSelect(select, null, at).items, []);
+  if (item?.kind !== 'value') throw new Error('no expression');
+  return toPlan(item.value, []);
+}
+
 /** One SQL expression as a function of rows with these columns. */
 export function expressionOf(
   sql: string,
   columns: readonly string[],
   fixedJsonExtract = true,
 ): (row: SourceRow) => SqliteValue {
-  const { select } = parseQuery(`SELECT ${sql} AS v FROM t`);
-  const at = context();
-  const [item] = attempt(at, () => bindSelect(select, null, at).items, []);
-  if (item?.kind !== 'value') throw new Error('no expression');
   const pattern = { source: 'default', schema: 'public', name: 't', wildcard: false };
-  return createRowCompiler(table('t', columns), pattern, fixedJsonExtract).compile(toPlan(item.value, []), []);
+  return createRowCompiler(table('t', columns), pattern, fixedJsonExtract).compile(planExpressionOf(sql), []);
 }
 
 export interface Contribution {
