@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compile, streamOf } from './testing/support.ts';
+import { compile, streamOf, table } from './testing/support.ts';
 
 const SEEDS = [
   "SELECT * FROM t WHERE a = auth.user_id() AND (b IN (SELECT c FROM u WHERE d = subscription.parameter('x')) OR NOT e)",
@@ -88,6 +88,20 @@ describe('any text gives a plan or the reasons why not (G4)', () => {
       { numRuns: Number(process.env['RUNS'] ?? 1000) },
     );
     expect(plans).toBeGreaterThan(0);
+  });
+
+  test('a known schema never changes what a query means', () => {
+    const columns = fc.subarray(['id', 'a', 'b', 'c', 'd', 'tags']);
+    const schema = fc
+      .tuple(columns, columns, columns)
+      .map((of) => ['t', 'u', 'm'].map((name, at) => table(name, of[at] ?? [])));
+    fc.assert(
+      fc.property(query, schema, (text, known) => {
+        const without = compile(streamOf(text)).plan;
+        if (without !== null) expect(compile(streamOf(text), { schema: known }).plan).toEqual(without);
+      }),
+      { numRuns: Number(process.env['RUNS'] ?? 500) },
+    );
   });
 
   test('whole configs', () => {

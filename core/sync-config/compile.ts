@@ -6,12 +6,13 @@ import { compileLegacy } from './compile/legacy.ts';
 import { createPlanBuilder } from './compile/plan-builder.ts';
 import { compileStream } from './compile/streams.ts';
 import { bindSelect } from './compile/bind-select.ts';
+import { matchesTable } from './evaluate/matches-table.ts';
 import type { SyncPlan } from './plan.ts';
 import { asciiLower } from './sql/lexer.ts';
 import { parseQuery } from './sql/parse-select.ts';
 import type { Select } from './sql/ast.ts';
 import { readConfig } from './yaml/read-config.ts';
-import type { ConfigStructure, CteConfig, QueryText } from './yaml/structure.ts';
+import type { ConfigStructure, CteConfig, Key, QueryText } from './yaml/structure.ts';
 
 /**
  * Text of a sync config -> plan, or the reasons why there is none (S-32). Reports as many findings as it can in one run.
@@ -49,6 +50,7 @@ function compileStructure(structure: ConfigStructure, options: CompileOptions, d
   };
   const builder = createPlanBuilder(structure);
   const globalCtes = readCtes(structure.ctes, base);
+  for (const { name } of structure.ctes) checkGlobalName(name, base);
   const streams = structure.streams.map((stream) => {
     const ctes = new Map([...globalCtes, ...readCtes(stream.ctes, base)]);
     return compileStream(stream, parseAll(stream.queries, base), { ...base, ctes }, builder);
@@ -70,6 +72,14 @@ function parseAll(queries: readonly QueryText[], context: QueryContext): Select[
       context.report('warning', code, message, { start, end });
     return [parsed.select];
   });
+}
+
+/** A CTE for all streams must not hide a table that some of them may mean (S-686). */
+function checkGlobalName(name: Key, { options, report }: QueryContext): void {
+  const schema = options.defaultSchemas[options.defaultSource] ?? 'public';
+  const pattern = { source: options.defaultSource, schema, name: asciiLower(name.text), wildcard: false };
+  if (options.schema?.some((table) => matchesTable(pattern, table)) !== true) return;
+  report('error', 'PSYNC_R1211', `"${name.text}" is also a table of the source; rename the query under "with".`, name);
 }
 
 /** CTEs by folded name; each is bound once on its own, so that one that is not used is checked too. */

@@ -2,6 +2,7 @@
  * What the rest of the system sees of the sync config (S chapters 3-7, 9): text in, plan out; plan in, functions out.
  *
  * The plan (`plan.ts`) is plain JSON: stored with the deployed version, hashed for identity, never holds functions.
+ * `client-schema.ts` derives from it what generated client schemas need (S-213).
  */
 import type { SourceRow, SourceTable } from './values.ts';
 import type { SyncPlan, TablePattern } from './plan.ts';
@@ -31,7 +32,10 @@ export interface CompileOptions {
   readonly sources: readonly string[];
   /** Schema of unprefixed tables, by tag (`public` for Postgres, R-52). */
   readonly defaultSchemas: Readonly<Record<string, string>>;
-  /** Known source schema, for warnings about missing tables and columns (S-33). Optional. */
+  /**
+   * Known source schema: for warnings about missing tables and columns (S-33), to tell which table of a join a bare column belongs to, and
+   * for global CTEs named like a table (S-686). A config that compiles without it has the same plan with it, or none.
+   */
   readonly schema?: readonly SourceTable[];
 }
 /** `compileSyncConfig(text, options)` in compile.ts implements this. Never throws for bad input. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { codesOf, compile, planOf } from '../testing/support.ts';
+import { codesOf, compile, planOf, table } from '../testing/support.ts';
 
 const QUERY = 'SELECT * FROM t WHERE a = auth.user_id()';
 const optionsOf = (config: string) => {
@@ -128,6 +128,14 @@ describe('CTEs (S-55, S-111…S-118, S-686)', () => {
   test("another stream's CTE is out of reach", () => {
     const text = `config: { edition: 3 }\nstreams:\n  a: { with: { c: SELECT a FROM own }, query: SELECT * FROM t WHERE a IN c }\n  b: { query: SELECT * FROM t WHERE a IN (SELECT a FROM c) }\n`;
     expect(planOf(text).lookups.map(({ name }) => name)).toEqual(['own()->(a)', 'c()->(a)']);
+  });
+
+  test('a global CTE must not be called like a known table; one of a stream may (S-686, S-116)', () => {
+    const schema = [table('own', ['id', 'a']), table('t', ['id', 'a'])];
+    const query = 'SELECT * FROM t WHERE a IN (SELECT a FROM own)';
+    expect(codesOf(withGlobal('Own: SELECT a FROM t', '', query), { schema })).toEqual(['R1211']);
+    expect(codesOf(withGlobal('Own: SELECT a FROM t', '', query))).toEqual([]);
+    expect(codesOf(withGlobal('', 'own: SELECT a FROM t', query), { schema })).toEqual([]);
   });
 
   test('a CTE that nothing reads is checked too', () => {
