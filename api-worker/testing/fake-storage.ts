@@ -13,8 +13,8 @@ import type {
 import { NOTICE_LIST_LIMIT } from '#core/bucket-storage/contract.ts';
 import type { DeployedDefinition, DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync-config-store.ts';
 import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
-import { addChecksums, hashData, operationChecksum } from '#core/protocol/checksum.ts';
-import { encodeOperations, type Operation } from '#core/protocol/operations.ts';
+import { addChecksums } from '#core/protocol/checksum.ts';
+import { encodeOperations, operationChecksum, type Operation } from '#core/protocol/operations.ts';
 
 export interface FakeChange {
   readonly definition: number;
@@ -99,13 +99,7 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
       const name = nameOf(change.definition, change.key);
       const data = change.op === 'PUT' ? (change.data ?? JSON.stringify({ id: change.id })) : null;
       const subkey = `t/${change.id}`;
-      const checksum = operationChecksum(
-        change.op === 'REMOVE',
-        'items',
-        change.id,
-        subkey,
-        data === null ? 0 : hashData(Buffer.from(data)),
-      );
+      const checksum = operationChecksum('items', change.id, subkey, data);
       const list = byBucket.get(name) ?? [];
       list.push({ opId: op, op: change.op, objectType: 'items', objectId: change.id, subkey, checksum, data });
       byBucket.set(name, list);

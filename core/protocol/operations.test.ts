@@ -3,10 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   appendRekeyed,
+  bodySizeBound,
   cutOperations,
   decodeOperations,
-  encodedSizeBound,
   encodeOperations,
+  HEAD_BYTES,
+  operationChecksum,
+  writeBody,
   writeOperation,
   type Operation,
 } from './operations.ts';
@@ -91,25 +94,53 @@ describe('operations in wire form', () => {
     );
   });
 
-  test('the size bound holds', () => {
+  test('what the hot path writes: the size bounds hold, the checksum is of the content alone (S-411, S-412)', () => {
+    const texts = fc.tuple(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.string(),
+      fc.option(fc.string({ unit: 'binary' })),
+    );
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.string(), fc.uint8Array(), fc.nat(), (id, type, data, index) => {
-        const target = Buffer.alloc(encodedSizeBound(id.length + type.length + 3, data.length));
-        const end = writeOperation(
-          target,
-          0,
-          index,
-          Number.MAX_SAFE_INTEGER,
-          'REMOVE',
-          type,
-          id,
-          '1/2',
-          0xffffffff,
-          Buffer.from(data),
-        );
+      fc.property(texts, fc.nat(), fc.nat(2 ** 52), ([type, id, subkey, data], index, opId) => {
+        const length = type.length + id.length + subkey.length + (data ?? '').length;
+        const body = Buffer.alloc(7 + bodySizeBound(length), 0xee);
+        const written = { end: 0, checksum: 0 };
+        writeBody(body, 7, type, id, subkey, data, written);
+        expect(written.end).toBeLessThan(body.length);
+        expect(written.checksum).toBe(operationChecksum(type, id, subkey, data));
+        const target = Buffer.alloc(HEAD_BYTES + written.end - 7, 0xdd);
+        const end = writeOperation(target, 0, index, opId, body, 7, written.end);
         expect(end).toBeLessThanOrEqual(target.length);
+        const bytes = target.subarray(0, end);
+        const [decoded] = decodeOperations(bytes);
+        const wellFormed = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
+        expect(decoded).toEqual({
+          opId,
+          op: data === null ? 'REMOVE' : 'PUT',
+          objectType: wellFormed(type),
+          objectId: wellFormed(id),
+          subkey: wellFormed(subkey),
+          checksum: written.checksum,
+          data: data === null ? null : wellFormed(data),
+        });
+        expect(bytes.subarray(0, bytes.indexOf(0) + 1).toString('latin1')).toBe(`\x03${index}\0`);
       }),
     );
+  });
+
+  test('another kind, type, id, subkey or row has another checksum', () => {
+    const of = operationChecksum;
+    const sums = [
+      of('t', 'a', '1/a', '{}'),
+      of('t', 'a', '1/a', null),
+      of('u', 'a', '1/a', '{}'),
+      of('t', 'b', '1/a', '{}'),
+      of('t', 'a', '1/b', '{}'),
+      of('t', 'a', '1/a', '{"id":"a"}'),
+      of('ta', '', '1/a', '{}'),
+    ];
+    expect(new Set(sums).size).toBe(sums.length);
   });
 
   test('random bytes are refused with a code, never read past their end', () => {

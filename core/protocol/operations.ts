@@ -5,6 +5,7 @@
  * `0x03, key, 0x00, document`; each document has the fields op_id, op, object_type, object_id, checksum, subkey, data in this order.
  * `checksum` is a BSON double holding an unsigned 32-bit integer (S-590).
  */
+import { crc32 } from 'node:zlib';
 import { codedError } from '../platform/errors/coded-error.ts';
 
 export type OperationKind = 'PUT' | 'REMOVE' | 'MOVE' | 'CLEAR';
@@ -46,12 +47,14 @@ function opField(kind: OperationKind): Buffer {
   return Buffer.concat([field(STRING, 'op'), length, name(kind)]);
 }
 
-/** Bytes that one operation takes at the most besides its strings. */
-const OVERHEAD = 160;
+/** Bytes of an element in front of its body, at the most: type, array key, lengths, op id. */
+export const HEAD_BYTES = 48;
+/** Bytes of a body besides its strings. */
+const BODY_BYTES = 112;
 
-/** Upper bound of the encoded size of an operation, given the UTF-8 length of its data and the UTF-16 lengths of its names. */
-export function encodedSizeBound(names: number, dataBytes: number): number {
-  return OVERHEAD + names * 3 + dataBytes;
+/** Upper bound of the encoded size of a body, given the UTF-16 lengths of all its strings together. */
+export function bodySizeBound(textLength: number): number {
+  return BODY_BYTES + textLength * 3;
 }
 
 /** The array key of element `index`, without the terminating zero. */
@@ -60,67 +63,123 @@ function writeKey(target: Buffer, at: number, index: number): number {
     target[at] = 48 + index;
     return at + 1;
   }
-  return at + target.write(String(index), at, 'latin1');
+  return writeAscii(target, at, String(index));
 }
+
+function writeAscii(target: Buffer, at: number, text: string): number {
+  for (let index = 0; index < text.length; index++) target[at + index] = text.charCodeAt(index);
+  return at + text.length;
+}
+
+/** Up to this length a loop is faster than a call into the runtime. */
+const SHORT = 40;
 
 function writeString(target: Buffer, at: number, text: string): number {
-  const length = target.write(text, at + 4, 'utf8');
-  target.writeInt32LE(length + 1, at);
-  target[at + 4 + length] = 0;
-  return at + 5 + length;
+  const start = at + 4;
+  const length = (text.length <= SHORT && writeIfAscii(target, start, text)) || target.write(text, start, 'utf8');
+  writeLength(target, at, length + 1);
+  target[start + length] = 0;
+  return start + length + 1;
 }
 
+/** The length, or 0 when there is something that is not ASCII. */
+function writeIfAscii(target: Buffer, at: number, text: string): number {
+  const { length } = text;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 127) return 0;
+    target[at + index] = code;
+  }
+  return length;
+}
+
+function writeLength(target: Buffer, at: number, length: number): void {
+  target[at] = length;
+  target[at + 1] = length >>> 8;
+  target[at + 2] = length >>> 16;
+  target[at + 3] = length >>> 24;
+}
+
+/** For short constants: a loop is faster than `set`. */
 function writeBytes(target: Buffer, at: number, bytes: Buffer): number {
-  target.set(bytes, at);
+  for (let index = 0; index < bytes.length; index++) target[at + index] = bytes[index]!;
   return at + bytes.length;
 }
 
+/** Where a body ended, and the checksum that stands in it. */
+export interface WrittenBody {
+  end: number;
+  checksum: number;
+}
+
 /**
- * Writes element `index` of an operations array at `at` and returns the position after it. `data` are UTF-8 bytes of the row's JSON, or
- * null. The target must have room (`encodedSizeBound`).
+ * Writes everything of an operation that does not depend on its op id, and so is the same in every bucket of a row: the end of the
+ * document after `op_id`. `data` is the row's JSON; null makes a REMOVE (S-396). The checksum is the CRC-32 of these bytes with 0 in
+ * its own place (S-411, S-412). The target must have room (`bodySizeBound`).
  */
-export function writeOperation(
+export function writeBody(
   target: Buffer,
   at: number,
-  index: number,
-  opId: number,
-  op: OperationKind,
   objectType: string,
   objectId: string,
   subkey: string,
-  checksum: number,
-  data: Buffer | null,
-): number {
-  target[at] = DOCUMENT;
-  let end = writeKey(target, at + 1, index);
-  target[end++] = 0;
-  const start = end;
-  end += 4;
-  end = writeBytes(target, end, OP_ID);
-  const id = String(opId);
-  target.writeInt32LE(id.length + 1, end);
-  end += 4 + target.write(id, end + 4, 'latin1');
-  target[end++] = 0;
-  end = writeBytes(target, end, OPS[op]);
+  data: string | null,
+  written: WrittenBody,
+): void {
+  let end = writeBytes(target, at, data === null ? OPS.REMOVE : OPS.PUT);
   end = writeBytes(target, end, OBJECT_TYPE);
   end = writeString(target, end, objectType);
   end = writeBytes(target, end, OBJECT_ID);
   end = writeString(target, end, objectId);
   end = writeBytes(target, end, CHECKSUM);
-  end = target.writeDoubleLE(checksum, end);
+  const checksumAt = end;
+  for (; end < checksumAt + 8; end++) target[end] = 0;
   end = writeBytes(target, end, SUBKEY);
   end = writeString(target, end, subkey);
   if (data === null) {
     end = writeBytes(target, end, DATA_NULL);
   } else {
     end = writeBytes(target, end, DATA);
-    target.writeInt32LE(data.length + 1, end);
-    target.set(data, end + 4);
-    end += 4 + data.length;
+    const length = target.write(data, end + 4, 'utf8');
+    writeLength(target, end, length + 1);
+    end += 4 + length;
     target[end++] = 0;
   }
   target[end++] = 0;
-  target.writeInt32LE(end - start, start);
+  written.checksum = crc32(target.subarray(at, end));
+  written.end = end;
+  target.writeDoubleLE(written.checksum, checksumAt);
+}
+
+/** The checksum that `writeBody` gives an operation. */
+export function operationChecksum(objectType: string, objectId: string, subkey: string, data: string | null): number {
+  const written: WrittenBody = { end: 0, checksum: 0 };
+  const texts = objectType.length + objectId.length + subkey.length + (data ?? '').length;
+  writeBody(Buffer.alloc(bodySizeBound(texts)), 0, objectType, objectId, subkey, data, written);
+  return written.checksum;
+}
+
+/** Writes element `index` of an operations array, with a body that `writeBody` made. Returns the position after it. */
+export function writeOperation(
+  target: Buffer,
+  at: number,
+  index: number,
+  opId: number,
+  body: Buffer,
+  bodyStart: number,
+  bodyEnd: number,
+): number {
+  target[at] = DOCUMENT;
+  let end = writeKey(target, at + 1, index);
+  target[end++] = 0;
+  const start = end;
+  end = writeBytes(target, end + 4, OP_ID);
+  const idEnd = writeAscii(target, end + 4, String(opId));
+  target[idEnd] = 0;
+  writeLength(target, end, idEnd - end - 3);
+  end = idEnd + 1;
+  end += body.copy(target, end, bodyStart, bodyEnd);
+  writeLength(target, start, end - start);
   return end;
 }
 
@@ -131,36 +190,19 @@ export function encodeOperations(operations: readonly Operation[]): Buffer {
 }
 
 function encodeOne(operation: Operation, index: number): Buffer {
-  const data = operation.data === null ? null : Buffer.from(operation.data, 'utf8');
-  if (operation.objectType !== null && operation.objectId !== null && operation.subkey !== null) {
-    const names = operation.objectType.length + operation.objectId.length + operation.subkey.length;
-    const target = Buffer.alloc(encodedSizeBound(names, data?.length ?? 0));
-    const end = writeOperation(
-      target,
-      0,
-      index,
-      operation.opId,
-      operation.op,
-      operation.objectType,
-      operation.objectId,
-      operation.subkey,
-      operation.checksum,
-      data,
-    );
-    return target.subarray(0, end);
-  }
-  const target = Buffer.alloc(OVERHEAD);
-  target[0] = DOCUMENT;
-  let end = writeKey(target, 1, index);
-  target[end++] = 0;
-  const start = end;
-  end = writeString(target, writeBytes(target, end + 4, OP_ID), String(operation.opId));
-  end = writeBytes(target, end, OPS[operation.op]);
-  end = target.writeDoubleLE(operation.checksum, writeBytes(target, end, CHECKSUM));
-  end = writeBytes(target, end, DATA_NULL);
-  target[end++] = 0;
-  target.writeInt32LE(end - start, start);
-  return target.subarray(0, end);
+  const { op, objectType, objectId, subkey, data } = operation;
+  const body = Buffer.alloc(
+    bodySizeBound((objectType ?? '').length + (objectId ?? '').length + (subkey ?? '').length + (data ?? '').length),
+  );
+  let end = writeBytes(body, 0, OPS[op]);
+  if (objectType !== null) end = writeString(body, writeBytes(body, end, OBJECT_TYPE), objectType);
+  if (objectId !== null) end = writeString(body, writeBytes(body, end, OBJECT_ID), objectId);
+  end = body.writeDoubleLE(operation.checksum, writeBytes(body, end, CHECKSUM));
+  if (subkey !== null) end = writeString(body, writeBytes(body, end, SUBKEY), subkey);
+  end = data === null ? writeBytes(body, end, DATA_NULL) : writeString(body, writeBytes(body, end, DATA), data);
+  body[end++] = 0;
+  const target = Buffer.alloc(HEAD_BYTES + end);
+  return target.subarray(0, writeOperation(target, 0, index, operation.opId, body, 0, end));
 }
 
 /** Where an operation stands: `element` is its first byte (the type), `document` that of its document, `end` the byte after it. */

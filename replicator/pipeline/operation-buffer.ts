@@ -1,14 +1,18 @@
 /**
- * Operations of one flush, gathered by bucket. A row's JSON is written once into an arena, however many buckets it goes to;
- * op ids are not known yet (storage gives them inside its transaction), so chunks are encoded in `build`.
+ * Operations of one flush, gathered by bucket. Everything of an operation but its op id is written once into an arena, however many
+ * buckets a row goes to, and no text is kept; op ids are not known yet (storage gives them inside its transaction), so chunks are put
+ * together in `build`.
  */
 import type { BucketRef, BucketTotals, Chunk } from '#core/bucket-storage/contract.ts';
-import { addChecksums, hashData, operationChecksum } from '#core/protocol/checksum.ts';
-import { encodedSizeBound, writeOperation } from '#core/protocol/operations.ts';
+import { addChecksums } from '#core/protocol/checksum.ts';
+import { bodySizeBound, HEAD_BYTES, writeBody, writeOperation } from '#core/protocol/operations.ts';
 
 /** A chunk is sent as one line (S-575): at most this many operations and about this many bytes. */
 const CHUNK_OPERATIONS = 500;
 const CHUNK_BYTES = 256 * 1024;
+/** A rare huge row must not pin its memory for ever. */
+const KEPT_ARENA_BYTES = 32 * 1024 * 1024;
+const KEPT_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 interface Slot extends BucketRef {
   first: number;
@@ -19,7 +23,7 @@ export interface OperationBuffer {
   /** Adds a PUT (`data` is the row's JSON) or a REMOVE (`data` null). */
   add(definition: number, key: string, objectType: string, objectId: string, subkey: string, data: string | null): void;
   readonly count: number;
-  /** Bytes of the arena in use plus an estimate of the rest: what a limit is compared with. */
+  /** Bytes in use: what a limit is compared with. */
   readonly bytes: number;
   buckets(): readonly BucketRef[];
   /**
@@ -30,38 +34,57 @@ export interface OperationBuffer {
   clear(): void;
 }
 
+/** One entry per operation, in order of arrival. Typed, so that the garbage collector has nothing to look at. */
+interface Entries {
+  /** Chains the operations of a bucket; -1 ends. */
+  readonly next: Int32Array;
+  /** The body in the arena. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly checksums: Uint32Array;
+}
+
+function createEntries(size: number, from?: Entries): Entries {
+  const entries = {
+    next: new Int32Array(size),
+    starts: new Uint32Array(size),
+    ends: new Uint32Array(size),
+    checksums: new Uint32Array(size),
+  };
+  if (from) for (const name of ['next', 'starts', 'ends', 'checksums'] as const) entries[name].set(from[name]);
+  return entries;
+}
+
 export function createOperationBuffer(): OperationBuffer {
   let arena = Buffer.allocUnsafe(64 * 1024);
   let used = 0;
-  let names = 0;
   let output = Buffer.allocUnsafe(0);
-  let lastData: string | null = null;
-  let lastStart = 0;
-  let lastHash = 0;
-
+  /** Size of all operations together, encoded. */
+  let encoded = 0;
+  let entries = createEntries(1024);
+  let count = 0;
   /** By definition id, then by key. */
   let slots = new Map<number, Map<string, Slot>>();
   let list: Slot[] = [];
-  // One entry per operation, in order of arrival; `next` chains those of the same bucket.
-  let next: number[] = [];
-  let starts: number[] = [];
-  let ends: number[] = [];
-  let checksums: number[] = [];
-  let types: string[] = [];
-  let ids: string[] = [];
-  let subkeys: string[] = [];
+  /** The body written last: a row that goes to several buckets has the same in each. */
+  const last = { objectType: '', objectId: '', subkey: '', data: null as string | null, start: 0 };
+  const written = { end: 0, checksum: 0 };
 
-  const store = (data: string): void => {
-    const bound = data.length * 3;
+  const write = (objectType: string, objectId: string, subkey: string, data: string | null): void => {
+    const texts = objectType.length + objectId.length + subkey.length + (data === null ? 0 : data.length);
+    const bound = bodySizeBound(texts);
     if (used + bound > arena.length) {
       const larger = Buffer.allocUnsafe(Math.max(arena.length * 2, used + bound));
       arena.copy(larger, 0, 0, used);
       arena = larger;
     }
-    lastStart = used;
-    used += arena.write(data, used, 'utf8');
-    lastData = data;
-    lastHash = hashData(arena.subarray(lastStart, used));
+    last.objectType = objectType;
+    last.objectId = objectId;
+    last.subkey = subkey;
+    last.data = data;
+    last.start = used;
+    writeBody(arena, used, objectType, objectId, subkey, data, written);
+    used = written.end;
   };
 
   const slotOf = (definition: number, key: string): Slot => {
@@ -75,51 +98,29 @@ export function createOperationBuffer(): OperationBuffer {
     return slot;
   };
 
-  /** A row that goes to several buckets has the same hash in each. */
-  const checksumOf = (objectType: string, objectId: string, subkey: string, data: string | null): number => {
-    const last = checksums.length - 1;
-    const same =
-      last >= 0 &&
-      data !== null &&
-      starts[last] === lastStart &&
-      ends[last] === used &&
-      types[last] === objectType &&
-      ids[last] === objectId &&
-      subkeys[last] === subkey;
-    if (same) return checksums[last]!;
-    return operationChecksum(data === null, objectType, objectId, subkey, data === null ? 0 : lastHash);
-  };
-
   const add: OperationBuffer['add'] = (definition, key, objectType, objectId, subkey, data) => {
-    const index = next.length;
-    if (data === null) {
-      starts.push(-1);
-      ends.push(-1);
-    } else {
-      if (data !== lastData) store(data);
-      starts.push(lastStart);
-      ends.push(used);
-    }
-    checksums.push(checksumOf(objectType, objectId, subkey, data));
-    types.push(objectType);
-    ids.push(objectId);
-    subkeys.push(subkey);
-    next.push(-1);
-    names += objectType.length + objectId.length + subkey.length;
+    const same =
+      used > 0 &&
+      last.data === data &&
+      last.objectId === objectId &&
+      last.subkey === subkey &&
+      last.objectType === objectType;
+    if (!same) write(objectType, objectId, subkey, data);
+    if (count === entries.next.length) entries = createEntries(count * 2, entries);
+    const index = count++;
+    entries.next[index] = -1;
+    entries.starts[index] = last.start;
+    entries.ends[index] = used;
+    entries.checksums[index] = written.checksum;
+    encoded += HEAD_BYTES + used - last.start;
     const slot = slotOf(definition, key);
     if (slot.last < 0) slot.first = index;
-    else next[slot.last] = index;
+    else entries.next[slot.last] = index;
     slot.last = index;
   };
 
-  /** Upper bound of the encoded size of everything. Data shared by several operations counts for each. */
-  const encodedBound = (): number => {
-    let data = 0;
-    for (let index = 0; index < starts.length; index++) data += ends[index]! - starts[index]!;
-    return encodedSizeBound(0, 0) * next.length + names * 3 + data;
-  };
-
   const encodeSlot = (slot: Slot, firstOp: number, before: BucketTotals, start: number, chunks: Chunk[]): number => {
+    const { next, starts, ends, checksums } = entries;
     let at = start;
     let totals = before;
     let index = slot.first;
@@ -127,42 +128,28 @@ export function createOperationBuffer(): OperationBuffer {
       const chunkStart = at;
       const firstIndex = index;
       let lastIndex = index;
-      let count = 0;
+      let size = 0;
       let checksum = 0;
-      while (index >= 0 && count < CHUNK_OPERATIONS && at - chunkStart < CHUNK_BYTES) {
-        const data = starts[index]! < 0 ? null : arena.subarray(starts[index], ends[index]);
-        const op = data === null ? 'REMOVE' : 'PUT';
-        at = writeOperation(
-          output,
-          at,
-          count,
-          firstOp + index,
-          op,
-          types[index]!,
-          ids[index]!,
-          subkeys[index]!,
-          checksums[index]!,
-          data,
-        );
+      while (index >= 0 && size < CHUNK_OPERATIONS && at - chunkStart < CHUNK_BYTES) {
+        at = writeOperation(output, at, size, firstOp + index, arena, starts[index]!, ends[index]!);
         checksum = addChecksums(checksum, checksums[index]!);
-        count++;
+        size++;
         lastIndex = index;
         index = next[index]!;
         // A large row must not be joined to others: the line would pass its bound.
         if (index >= 0 && ends[index]! - starts[index]! > CHUNK_BYTES) break;
       }
       const lastOp = firstOp + lastIndex;
-      totals = { lastOp, count: totals.count + count, checksum: addChecksums(totals.checksum, checksum) };
-      const operations = output.subarray(chunkStart, at);
+      totals = { lastOp, count: totals.count + size, checksum: addChecksums(totals.checksum, checksum) };
       chunks.push({
         definition: slot.definition,
         key: slot.key,
         firstOp: firstOp + firstIndex,
         lastOp,
-        count,
+        count: size,
         checksum,
         totals,
-        operations,
+        operations: output.subarray(chunkStart, at),
       });
     }
     return at;
@@ -171,15 +158,14 @@ export function createOperationBuffer(): OperationBuffer {
   return {
     add,
     get count() {
-      return next.length;
+      return count;
     },
     get bytes() {
-      return used + names + next.length * encodedSizeBound(0, 0);
+      return used + count * HEAD_BYTES;
     },
     buckets: () => list,
     build(firstOp, totals) {
-      const bound = encodedBound();
-      if (output.length < bound) output = Buffer.allocUnsafe(bound);
+      if (output.length < encoded) output = Buffer.allocUnsafe(encoded);
       const chunks: Chunk[] = [];
       let at = 0;
       list.forEach((slot, index) => {
@@ -189,20 +175,13 @@ export function createOperationBuffer(): OperationBuffer {
     },
     clear() {
       used = 0;
-      names = 0;
-      lastData = null;
+      encoded = 0;
+      count = 0;
+      last.data = null;
       slots = new Map();
       list = [];
-      next = [];
-      starts = [];
-      ends = [];
-      checksums = [];
-      types = [];
-      ids = [];
-      subkeys = [];
-      // A rare huge row must not pin its memory for ever.
-      if (arena.length > 64 * 1024 * 1024) arena = Buffer.allocUnsafe(64 * 1024);
-      if (output.length > 128 * 1024 * 1024) output = Buffer.allocUnsafe(0);
+      if (arena.length > KEPT_ARENA_BYTES) arena = Buffer.allocUnsafe(64 * 1024);
+      if (output.length > KEPT_OUTPUT_BYTES) output = Buffer.allocUnsafe(0);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Rows in, batches out: what `replicator/pipeline` does, small enough to be obviously right. */
-import { addChecksums, hashData, operationChecksum } from '#core/protocol/checksum.ts';
-import { decodeOperations, encodeOperations, type Operation } from '#core/protocol/operations.ts';
+import { addChecksums } from '#core/protocol/checksum.ts';
+import { decodeOperations, encodeOperations, operationChecksum, type Operation } from '#core/protocol/operations.ts';
 import type {
   BucketReader,
   BucketRef,
@@ -114,7 +114,6 @@ export function chunksOf(
 }
 
 export function operationOf(row: RowChange, opId: number): Operation {
-  const dataHash = row.data === null ? 0 : hashData(Buffer.from(row.data));
   const subkey = `1/${row.id}`;
   return {
     opId,
@@ -122,7 +121,7 @@ export function operationOf(row: RowChange, opId: number): Operation {
     objectType: 'items',
     objectId: row.id,
     subkey,
-    checksum: operationChecksum(row.data === null, 'items', row.id, subkey, dataHash),
+    checksum: operationChecksum('items', row.id, subkey, row.data),
     data: row.data,
   };
 }
