@@ -362,19 +362,10 @@ const query: fc.Arbitrary<Sql> = fc.oneof(
   },
 );
 
-const cell: fc.Arbitrary<SqliteValue> = fc.constantFrom(
-  'x',
-  'y',
-  'u',
-  'open',
-  1n,
-  2n,
-  1,
-  1.5,
-  null,
-  'xy',
-  2 ** 60,
-  2n ** 60n,
+// few different values, so that much matches
+const cell: fc.Arbitrary<SqliteValue> = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom('x', 'y', 'u') },
+  { weight: 1, arbitrary: fc.constantFrom('open', 'xy', 1n, 2n, 1, 1.5, null, 2 ** 60, 2n ** 60n) },
 );
 const tags: fc.Arbitrary<SqliteValue> = fc.oneof(
   {
@@ -386,17 +377,22 @@ const tags: fc.Arbitrary<SqliteValue> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(null) },
 );
 const rowsOf = (name: string): fc.Arbitrary<(readonly SqliteValue[])[]> =>
-  fc.array(fc.tuple(...(TABLES[name] ?? []).slice(1, -1).map(() => cell), tags), { maxLength: 6 }).map((rows) =>
-    // ids are unique texts and numbers; some equal values of other columns
-    rows.map((row, at) => [name === 'items' ? `i${at}` : (['x', 'y', 'u', 1n, 2n, 1.5][at] ?? null), ...row]),
-  );
+  fc
+    .array(fc.tuple(...(TABLES[name] ?? []).slice(1, -1).map(() => cell), tags), { minLength: 2, maxLength: 6 })
+    .map((rows) =>
+      // ids are unique texts and numbers; some equal values of other columns
+      rows.map((row, at) => [name === 'items' ? `i${at}` : (['x', 'y', 'u', 1n, 2n, 1.5][at] ?? null), ...row]),
+    );
 const data: fc.Arbitrary<Data> = fc.record({
   items: rowsOf('items'),
   lists: rowsOf('lists'),
   members: rowsOf('members'),
 });
 
-const json = fc.constantFrom<unknown>('x', 'y', 'u', 'open', 1, 2, 1.5, null, undefined, true);
+const json = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom<unknown>('x', 'y', 'u') },
+  { weight: 1, arbitrary: fc.constantFrom<unknown>('open', 1, 2, 1.5, null, undefined, true) },
+);
 const ids = fc.oneof(
   { weight: 5, arbitrary: fc.array(fc.constantFrom<unknown>('x', 'y', 'u', 1, 1.5, null), { maxLength: 3 }) },
   { weight: 1, arbitrary: fc.constant(undefined) },
@@ -518,7 +514,7 @@ describe('what a session gets equals plain SQL (G3, G4, S-107, S-147…S-156)', 
       { numRuns: Number(process.env['RUNS'] ?? 250) },
     );
     // the comparison must not be one of empty sets
-    expect(nonEmpty / total).toBeGreaterThan(0.04);
+    expect(nonEmpty / total).toBeGreaterThan(0.1);
   });
 });
 
@@ -614,6 +610,6 @@ describe('bucket definitions equal plain SQL (S-220…S-243)', () => {
       ),
       { numRuns: Number(process.env['RUNS'] ?? 200) },
     );
-    expect(nonEmpty / total).toBeGreaterThan(0.04);
+    expect(nonEmpty / total).toBeGreaterThan(0.1);
   });
 });
