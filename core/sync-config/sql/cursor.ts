@@ -8,6 +8,12 @@ const RESERVED = new Set(
   match escape collate all any isnull notnull over filter values fetch for`.split(/\s+/),
 );
 
+/** Of these, what is an identifier where an expression begins: nothing else can begin with them there (S-143). */
+const NAMES_IN_EXPRESSIONS = new Set(
+  `left right full outer inner cross natural glob regexp like match escape collate filter over window offset limit fetch for
+  values any isnull notnull cast`.split(/\s+/),
+);
+
 const MAX_NESTING = 100;
 const MAX_OPERATORS = 1000;
 
@@ -25,7 +31,8 @@ export interface Cursor {
   expectSymbol(symbol: string, context: string): Token;
   /** True when the next token can be an identifier. */
   isName(ahead?: number): boolean;
-  name(context: string): Name;
+  /** `qualified`: after a dot or AS every word is a name. `expression`: where an expression begins. */
+  name(context: string, where?: 'qualified' | 'expression'): Name;
   /** From a start offset to the end of the last consumed token. */
   spanFrom(start: number): Span;
   fail(context: string): never;
@@ -77,8 +84,10 @@ export function createCursor(sql: string, locate: Locate, parseSelect: (cursor: 
       const token = tokenAt(at + ahead);
       return token.kind === 'quoted' || (token.kind === 'word' && !RESERVED.has(token.text));
     },
-    name: (context) => {
-      if (!cursor.isName()) cursor.fail(context);
+    name: (context, where) => {
+      const free = cursor.peek().kind === 'word' && where !== undefined;
+      const word = free && (where === 'qualified' || NAMES_IN_EXPRESSIONS.has(cursor.peek().text));
+      if (!word && !cursor.isName()) cursor.fail(context);
       const token = cursor.next();
       return {
         text: token.text,

@@ -265,10 +265,10 @@ function parseCast(cursor: Cursor): Expr {
 
 /** A column or a function call, with its qualifier. */
 function parseNamed(cursor: Cursor): Expr {
-  const first = cursor.name('an expression');
+  const first = cursor.name('an expression', 'expression');
   if (cursor.acceptSymbol('.')) {
     if (cursor.isSymbol('*')) cursor.fail('a column; * is only possible as an item of SELECT');
-    const second = cursor.name('a column or function after the dot');
+    const second = cursor.name('a column or function after the dot', 'qualified');
     if (cursor.isSymbol('(')) return parseCall(cursor, first, second);
     return { kind: 'column', table: first, name: second, start: first.start, end: second.end };
   }

@@ -94,7 +94,7 @@ function parseItem(cursor: Cursor): SelectItem {
 }
 
 function parseAlias(cursor: Cursor): Name | null {
-  if (cursor.acceptWord('as')) return cursor.name('a name after AS');
+  if (cursor.acceptWord('as')) return cursor.name('a name after AS', 'qualified');
   return cursor.isName() ? cursor.name('an alias') : null;
 }
 
@@ -143,7 +143,7 @@ function parseSource(cursor: Cursor, joined: 'join' | null): FromItem {
     const alias = parseAlias(cursor);
     return { kind: 'function', name: first, args, alias, on: on(), ...cursor.spanFrom(start) };
   }
-  const second = cursor.acceptSymbol('.') ? cursor.name('a table after the schema') : null;
+  const second = cursor.acceptSymbol('.') ? cursor.name('a table after the schema', 'qualified') : null;
   if (second !== null && cursor.isSymbol('.')) {
     throw new SqlError('PSYNC_R2101', 'A table is written schema.table, or "tag.schema"."table".', cursor.peek());
   }
