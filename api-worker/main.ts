@@ -48,10 +48,23 @@ export interface ApiWorkerOptions {
   readonly extraRoutes?: (server: FastifyInstance) => void;
 }
 
+export interface WorkerFigures {
+  readonly sessions: number;
+  /** Sessions that hear of commits. */
+  readonly followers: number;
+  readonly heldBuckets: number;
+  /** Pairs of user and client whose write checkpoints are followed. */
+  readonly clients: number;
+  /** Sessions that wait for a time. */
+  readonly timers: number;
+}
+
 export interface ApiWorker {
   readonly address: { readonly host: string; readonly port: number };
   readonly sessions: Sessions;
   connections(): number;
+  /** What is held for sessions; all of it goes with the last one. */
+  figures(): WorkerFigures;
   /** Refuses new sessions with PSYNC_S2003 and ends the present ones over at most `graceMs` (O-11, S-616). */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
@@ -131,6 +144,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
   const server = createServer({
     limits: { ...DEFAULT_SERVER_LIMITS, connections: api.maxConcurrentConnections + SPARE_CONNECTIONS },
     log,
+    clock,
     onRefusedToken: metrics.authenticationFailed,
   });
   if (config.probes) addProbeRoutes(server, health);
@@ -145,6 +159,10 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     address: addressOf(server),
     sessions,
     connections: () => sessions.count,
+    figures() {
+      const { followers, heldBuckets, clients } = feed.figures();
+      return { sessions: sessions.count, followers, heldBuckets, clients, timers: wheel.size };
+    },
     drain: (graceMs) => sessions.drain(graceMs),
     async close() {
       sessions.endAll('shutting down');

@@ -62,6 +62,8 @@ export interface FeedFigures {
   readonly heldBuckets: number;
   readonly lookupBytes: number;
   readonly followers: number;
+  /** Pairs of user and client whose write checkpoints are followed. */
+  readonly clients: number;
 }
 
 export interface FeedOptions {
@@ -167,7 +169,12 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
       followers.delete(follower);
       wakeQueue.remove(follower);
     },
-    figures: () => ({ heldBuckets: buckets.size, lookupBytes: lookups.bytes, followers: followers.size }),
+    figures: () => ({
+      heldBuckets: buckets.size,
+      lookupBytes: lookups.bytes,
+      followers: followers.size,
+      clients: writeCheckpoints.size,
+    }),
   };
 }
 

@@ -15,6 +15,8 @@ export interface WriteCheckpointEntry {
 }
 
 export interface WriteCheckpointIndex {
+  /** Pairs that are followed. */
+  readonly size: number;
   follow(userId: string, clientId: string, follower: Follower): WriteCheckpointEntry;
   unfollow(entry: WriteCheckpointEntry, follower: Follower): void;
   /** Afterwards `value` is known, unless a reset came in between: check again. */
@@ -53,6 +55,9 @@ export function createWriteCheckpointIndex(
   };
 
   return {
+    get size() {
+      return entries.size;
+    },
     follow(userId, clientId, follower) {
       const name = nameOf(userId, clientId);
       let entry = entries.get(name);

@@ -1,8 +1,9 @@
 /** Error answers of the API (O-123, S-603…S-606): every one is JSON with a code. */
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { codedError, errorBody, isCodedError, type ErrorBodyOptions } from '#core/platform/errors/coded-error.ts';
+import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
 
 /** Seconds after which a client may try again when the answer depends on load or on a restart. */
@@ -31,9 +32,12 @@ export function sendError(response: ServerResponse, error: unknown): void {
 }
 
 /** The codes of the framework's own errors. */
-function translate(error: unknown): unknown {
+function translate(error: unknown, request: IncomingMessage): unknown {
   const { code, message, statusCode } = error as Partial<FastifyError>;
   if (isCodedError(error) || typeof code !== 'string') return error;
+  // Nobody hears the answer, but it is not ours to repair.
+  if (request.destroyed && !request.complete)
+    return codedError('PSYNC_S2001', 'The client went away before its request was complete', { status: 400 });
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return codedError('PSYNC_S2020', 'The request body is too large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return codedError('PSYNC_S2004', 'Unsupported Media Type');
   if (code.startsWith('FST_ERR') && statusCode !== undefined && statusCode < 500) {
@@ -48,7 +52,7 @@ export function createErrorHandler(
   onRefusedToken: (code: string) => void,
 ): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (thrown, request, reply) => {
-    const error = translate(thrown);
+    const error = translate(thrown, request.raw);
     if (isCodedError(error) && error.code.startsWith('PSYNC_S21')) onRefusedToken(error.code);
     const isAdmin = request.url.startsWith('/api/');
     const options: ErrorBodyOptions = isAdmin ? { audience: 'operator' } : {};
@@ -67,13 +71,30 @@ export function createErrorHandler(
   };
 }
 
-/** What is not even a request: broken, too long, too slow. */
-export function answerBrokenRequest(error: { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
+/** An answer needs this long at most, even if the client does not close its side. */
+const LINGER_MS = 5000;
+
+/**
+ * Answers what is not even a request: broken, too long, too slow. `isAnswering`: a response has begun, which another one must not be
+ * written into; then the connection is cut.
+ */
+export function answerBrokenRequest(
+  error: { readonly code?: string },
+  socket: Socket,
+  isAnswering: boolean,
+  clock: Clock,
+): void {
+  if (isAnswering || error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const body = errorBody(codedError('PSYNC_S2001', STATUS_CODES[status] ?? 'Bad Request', { status }));
   const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
-  );
+  const headers = Object.entries({
+    ...headersFor(status),
+    'content-length': Buffer.byteLength(text),
+    connection: 'close',
+  });
+  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${text}`);
+  const timer = clock.setTimer(LINGER_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
 }

@@ -1,9 +1,12 @@
 /** The HTTP server of the API: limits against hostile or broken clients, CORS, errors. Routes are in the files beside it. */
 import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
-import { answerBrokenRequest, CORS_HEADERS, createErrorHandler } from './errors.ts';
+import { answerBrokenRequest, CORS_HEADERS, createErrorHandler, sendError } from './errors.ts';
 
 export interface ServerLimits {
   /** Largest request body (wire/09: 12 MB are refused). */
@@ -13,6 +16,8 @@ export interface ServerLimits {
   /** A request must have arrived, with its body, in this time. */
   readonly requestMs: number;
   readonly headersMs: number;
+  /** How often connections are looked at for these limits of time. */
+  readonly checkMs: number;
   /** TCP connections; must leave room for answering those that are refused. */
   readonly connections: number;
 }
@@ -22,10 +27,9 @@ export const DEFAULT_SERVER_LIMITS = {
   headerBytes: 32 * 1024,
   requestMs: 60_000,
   headersMs: 15_000,
+  checkMs: 5000,
 } as const satisfies Omit<ServerLimits, 'connections'>;
 
-/** How often connections are looked at for the limits of time. */
-const CHECK_INTERVAL_MS = 5000;
 const KEEP_ALIVE_MS = 65_000;
 
 const PREFLIGHT_HEADERS = {
@@ -38,10 +42,14 @@ const PREFLIGHT_HEADERS = {
 export function createServer(options: {
   readonly limits: ServerLimits;
   readonly log: Log;
+  readonly clock: Clock;
   /** A token was refused with this code (O-185). */
   readonly onRefusedToken: (code: string) => void;
 }): FastifyInstance {
-  const { limits, log, onRefusedToken } = options;
+  const { limits, log, clock, onRefusedToken } = options;
+  const handleError = createErrorHandler(log, onRefusedToken);
+  /** Responses that are not finished; several where requests are pipelined. */
+  const responses = new WeakMap<Socket, Set<ServerResponse>>();
   const process = randomBytes(4).toString('hex');
   let requests = 0;
   const server = fastify({
@@ -51,17 +59,32 @@ export function createServer(options: {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
     genReqId: () => `${process}-${(++requests).toString(36)}`,
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler(error, socket) {
+      const isAnswering = [...(responses.get(socket) ?? [])].some(({ headersSent }) => headersSent);
+      answerBrokenRequest(error, socket, isAnswering, clock);
+    },
+    frameworkErrors: handleError,
     // Answers in the same form as ours; its own 503 is not.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 500 },
     http: {
       maxHeaderSize: limits.headerBytes,
       headersTimeout: limits.headersMs,
-      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      connectionsCheckingInterval: limits.checkMs,
+      // Checked below, for an answer in our form.
+      requireHostHeader: false,
     },
   });
   server.server.maxConnections = limits.connections;
+  server.server.on('request', ({ socket }, response: ServerResponse) => {
+    const open = responses.get(socket) ?? new Set();
+    responses.set(socket, open.add(response));
+    response.once('close', () => open.delete(response));
+  });
+  server.server.on('checkExpectation', (_request, response: ServerResponse) => {
+    response.setHeader('connection', 'close');
+    sendError(response, codedError('PSYNC_S2001', 'The expectation of the request cannot be met', { status: 417 }));
+  });
 
   server.removeContentTypeParser(['application/json', 'text/plain']);
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
@@ -72,8 +95,10 @@ export function createServer(options: {
     }
   });
 
-  server.addHook('onRequest', async (_request, reply) => {
+  server.addHook('onRequest', async ({ raw }, reply) => {
     reply.headers(CORS_HEADERS);
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1')
+      throw codedError('PSYNC_S2001', 'The request has no Host header', { status: 400 });
   });
   server.options('/*', (_request, reply) =>
     reply.code(204).headers(PREFLIGHT_HEADERS).header('content-length', '0').send(),
@@ -81,7 +106,7 @@ export function createServer(options: {
   server.setNotFoundHandler((request) => {
     throw routeNotFound(request);
   });
-  server.setErrorHandler(createErrorHandler(log, onRefusedToken));
+  server.setErrorHandler(handleError);
   return server;
 }
 

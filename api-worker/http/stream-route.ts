@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TokenVerifier, VerifiedToken } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { negotiateCompression, negotiateEncoding } from './negotiate.ts';
 import { createStreamSink } from './stream-sink.ts';
@@ -35,6 +36,8 @@ export function addStreamRoute(
       // Not needed any more, but the framework would keep it as long as the stream lasts.
       request.body = undefined;
       sessions.assertRoom();
+      // A response gets its socket when those before it are finished.
+      if (reply.raw.socket === null || reply.raw.destroyed) throw notConnected();
       const { headers } = request;
       const encoding = negotiateEncoding(headers.accept, body.rawData);
       const compression = negotiateCompression(header(headers['accept-encoding']));
@@ -59,6 +62,12 @@ export function addStreamRoute(
       sink.listen(session);
     },
   );
+}
+
+function notConnected(): Error {
+  return codedError('PSYNC_S2001', 'A sync stream cannot be pipelined behind another request: open a connection', {
+    status: 400,
+  });
 }
 
 function header(value: string | string[] | undefined): string | undefined {

@@ -4,7 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '#core/platform/clock.ts';
+import type { Clock, Timer } from '#core/platform/clock.ts';
 import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
 import type { LineSink } from '../session/contract.ts';
 import { bodyStart, compressLine, createBodySum } from './compression.ts';
@@ -46,20 +46,30 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
   /** Bursts that are being compressed; later ones queue up behind. */
   let compressing: Promise<void> | null = null;
   let compressingBytes = 0;
+  /** Waits for the socket to take what it has. */
+  let queue: Slice[] = [];
+  let queuedBytes = 0;
+  /** To be finished as soon as everything is written. */
+  let ending = false;
+  let endTimer: Timer | null = null;
   let deliveredBytes = -1;
   let deliveredAt = 0;
 
-  const isWritable = (): boolean => !finished && socket.writableLength + compressingBytes < HIGH_WATER_BYTES;
+  const isWritable = (): boolean =>
+    !finished && socket.writableLength + queuedBytes + compressingBytes < HIGH_WATER_BYTES;
 
-  const noteDrain = (): void => {
-    if (awaitsDrain || isWritable()) return;
-    awaitsDrain = true;
-    if (compressingBytes === 0) socket.once('drain', drained);
-  };
-  const drained = (): void => {
+  /** Tells the session, once it was told to wait. */
+  const settle = (): void => {
+    if (ending && !finished && compressing === null && queue.length === 0) return finish();
+    if (!awaitsDrain || !isWritable()) return;
     awaitsDrain = false;
-    if (!finished) listener?.drained();
+    listener?.drained();
   };
+  const onDrain = (): void => {
+    pump();
+    settle();
+  };
+  socket.on('drain', onDrain);
 
   const start = (): void => {
     started = true;
@@ -78,30 +88,35 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
 
   const write = (buffers: readonly Buffer[], bytes: number): void => {
     if (finished || socket.destroyed) return;
-    if (bytes <= JOIN_BYTES) {
+    if (bytes <= JOIN_BYTES && queue.length === 0) {
       const framed = join(buffers, bytes, chunked);
       count(framed.length);
       socket.write(framed);
       return;
     }
-    for (const buffer of buffers) {
-      for (let at = 0; at < buffer.length; at += SLICE_BYTES)
-        writeSlice(buffer.length <= SLICE_BYTES ? buffer : buffer.subarray(at, at + SLICE_BYTES));
+    for (const slice of slicesOf(buffers)) {
+      queue.push(slice);
+      queuedBytes += slice.bytes;
+    }
+    pump();
+  };
+
+  /** One slice at a time: of what a socket was given, it does not tell how much the client has taken. */
+  const pump = (): void => {
+    while (queue.length > 0 && !socket.writableNeedDrain && !socket.destroyed) {
+      const slice = queue.shift()!;
+      queuedBytes -= slice.bytes;
+      writeSlice(slice);
     }
   };
 
-  const writeSlice = (slice: Buffer): void => {
-    if (!chunked) {
-      count(slice.length);
-      socket.write(slice);
-      return;
-    }
-    const size = `${slice.length.toString(16)}\r\n`;
-    count(size.length + slice.length + 2);
+  const writeSlice = ({ buffers, bytes }: Slice): void => {
+    const size = chunked ? `${bytes.toString(16)}\r\n` : '';
+    count(bytes + (chunked ? size.length + 2 : 0));
     socket.cork();
-    socket.write(size, 'latin1');
-    socket.write(slice);
-    socket.write('\r\n', 'latin1');
+    if (chunked) socket.write(size, 'latin1');
+    for (const buffer of buffers) socket.write(buffer);
+    if (chunked) socket.write('\r\n', 'latin1');
     socket.uncork();
   };
 
@@ -137,16 +152,11 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
           buffers,
           buffers.reduce((total, buffer) => total + buffer.length, 0),
         );
-        if (awaitsDrain && compressingBytes === 0) afterCompressing();
+        settle();
       },
       () => void socket.destroy(),
     );
     compressing = turn;
-  };
-
-  const afterCompressing = (): void => {
-    if (isWritable()) drained();
-    else socket.once('drain', drained);
   };
 
   const finish = (): void => {
@@ -154,12 +164,14 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     if (last !== null) write([last], last.length);
     finished = true;
     response.end();
-    // Nobody watches a client that does not take the rest.
-    socket.setTimeout(END_TIMEOUT_MS, () => socket.destroy());
   };
 
   response.once('close', () => {
     finished = true;
+    queue = [];
+    queuedBytes = 0;
+    socket.off('drain', onDrain);
+    endTimer?.cancel();
     listener?.closed();
     listener = null;
   });
@@ -174,10 +186,12 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       if (!started) start();
       if (compression === 'identity') writeLines(lines);
       else writeCompressed(lines, compression);
-      noteDrain();
     },
     get writable() {
-      return isWritable();
+      const writable = isWritable();
+      // Whoever saw that it is not will wait.
+      if (!writable) awaitsDrain = true;
+      return writable;
     },
     get sentBytes() {
       return sentBytes;
@@ -199,8 +213,10 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     end() {
       listener = null;
       if (finished || !started) return;
-      if (compressing === null) finish();
-      else void compressing.then(finish);
+      ending = true;
+      // Nobody watches a client that does not take the rest.
+      endTimer = clock.setTimer(END_TIMEOUT_MS, () => socket.destroy());
+      settle();
     },
     abort() {
       listener = null;
@@ -208,6 +224,34 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       socket.destroy();
     },
   };
+}
+
+/** Written at once, as one chunk. */
+interface Slice {
+  readonly buffers: readonly Buffer[];
+  readonly bytes: number;
+}
+
+function slicesOf(buffers: readonly Buffer[]): Slice[] {
+  const slices: Slice[] = [];
+  let current: Buffer[] = [];
+  let bytes = 0;
+  const close = (): void => {
+    if (bytes > 0) slices.push({ buffers: current, bytes });
+    current = [];
+    bytes = 0;
+  };
+  for (const buffer of buffers) {
+    for (let at = 0; at < buffer.length;) {
+      const piece = buffer.subarray(at, at + SLICE_BYTES - bytes);
+      current.push(piece);
+      bytes += piece.length;
+      at += piece.length;
+      if (bytes >= SLICE_BYTES) close();
+    }
+  }
+  close();
+  return slices;
 }
 
 /** S-522; and proxies must not hold lines back (S-515). */

@@ -22,6 +22,12 @@ export interface SyncRequestBody {
 const MAX_FINDINGS = 10;
 /** Deeper parameters are refused: nothing needs them, and evaluating them recursively must be safe. */
 const MAX_DEPTH = 32;
+/** As many as buckets can be allowed at most (S-640); evaluating them costs time before any limit on buckets is reached. */
+const MAX_SUBSCRIPTIONS = 10_000;
+/** A UUID in practice (S-529); anything this long is accepted. */
+const MAX_CLIENT_ID_LENGTH = 512;
+/** Op ids are 64 bit numbers with a sign (S-544). */
+const MAX_OP_ID = 2n ** 63n - 1n;
 
 /** Throws PSYNC_S2001 with status 400 and the findings in `details`. Unknown members are ignored (S-538). */
 export function parseSyncRequest(body: unknown): SyncRequestBody {
@@ -31,7 +37,7 @@ export function parseSyncRequest(body: unknown): SyncRequestBody {
   };
   if (!isObject(body)) throw invalid(['type must be object']);
   const result = {
-    clientId: optionalString(body['client_id'], '/client_id', report) ?? '',
+    clientId: parseClientId(body['client_id'], '/client_id', report),
     positions: parsePositions(body['buckets'], report),
     rawData: body['raw_data'] === true,
     connectionParameters: parseParameters(body['parameters'], report),
@@ -42,7 +48,7 @@ export function parseSyncRequest(body: unknown): SyncRequestBody {
   return result;
 }
 
-type Report = (path: string, message: string) => void;
+export type Report = (path: string, message: string) => void;
 
 function invalid(findings: readonly string[]): Error {
   return codedError('PSYNC_S2001', 'Validation failed', { status: 400, details: findings });
@@ -52,10 +58,15 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function optionalString(value: unknown, path: string, report: Report): string | undefined {
-  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined;
-  report(path, 'type must be string');
-  return undefined;
+/** Empty when absent. Reports what cannot be the key of a write checkpoint; Postgres cannot store NUL in text. */
+export function parseClientId(value: unknown, path: string, report: Report): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') report(path, 'type must be string');
+  else if (value.length > MAX_CLIENT_ID_LENGTH)
+    report(path, `must not be longer than ${MAX_CLIENT_ID_LENGTH} characters`);
+  else if (value.includes('\0')) report(path, 'must not contain the character NUL');
+  else return value;
+  return '';
 }
 
 /** Names are not looked up: those that do not apply are ignored later (S-525). */
@@ -72,9 +83,13 @@ function parsePositions(value: unknown, report: Report): Map<string, number> {
       continue;
     }
     const after = item['after'];
-    const position = typeof after === 'string' && /^\d{1,19}$/.test(after) ? Number(after) : null;
-    if (position === null) report(`/buckets/${index}`, "must have required property 'after', a decimal string");
-    else positions.set(item['name'], position);
+    if (typeof after !== 'string' || !/^\d{1,19}$/.test(after) || BigInt(after) > MAX_OP_ID) {
+      report(`/buckets/${index}`, "must have required property 'after', a decimal string of at most 2^63 - 1");
+      continue;
+    }
+    const position = Number(after);
+    // Named twice: what comes twice does no harm, a gap does.
+    positions.set(item['name'], Math.min(position, positions.get(item['name']) ?? position));
   }
   return positions;
 }
@@ -98,7 +113,11 @@ function parseStreams(value: unknown, report: Report): Pick<SyncRequestBody, 'in
   if (typeof includeDefaults !== 'boolean') report('/streams/include_defaults', 'type must be boolean');
   const list = value['subscriptions'] ?? [];
   if (!Array.isArray(list)) report('/streams/subscriptions', 'type must be array');
-  const items: unknown[] = Array.isArray(list) ? list : [];
+  let items: unknown[] = Array.isArray(list) ? list : [];
+  if (items.length > MAX_SUBSCRIPTIONS) {
+    report('/streams/subscriptions', `must not have more than ${MAX_SUBSCRIPTIONS} items`);
+    items = [];
+  }
   return {
     includeDefaults: includeDefaults !== false,
     subscriptions: items.map((item, index) => parseSubscription(item, `/streams/subscriptions/${index}`, report)),

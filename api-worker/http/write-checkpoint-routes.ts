@@ -8,6 +8,7 @@ import type { Coordination } from '#core/coordination/contract.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Feed } from '../feed/feed.ts';
+import { parseClientId } from './sync-request.ts';
 
 export interface WriteCheckpointRouteOptions {
   readonly store: Pick<WriteCheckpointStore, 'create' | 'request'>;
@@ -17,15 +18,13 @@ export interface WriteCheckpointRouteOptions {
 }
 
 const MAX_ID = 2n ** 63n - 1n;
-/** A UUID in practice; anything this long is accepted. */
-const MAX_CLIENT_ID_LENGTH = 512;
 
 export function addWriteCheckpointRoutes(server: FastifyInstance, options: WriteCheckpointRouteOptions): void {
   const { store, coordination, tokenVerifier, feed } = options;
 
   server.get<{ Querystring: { client_id?: unknown } }>('/write-checkpoint2.json', async (request) => {
     const { userId } = await tokenVerifier.verify(request.headers.authorization);
-    const clientId = checkClientId(request.query.client_id ?? '', 'client_id');
+    const clientId = checkClientId(request.query.client_id, 'client_id');
     await assertActive(feed);
     const checkpoint = await store.create(userId, clientId);
     coordination.nudge('write-checkpoints');
@@ -53,7 +52,7 @@ function parseRequest(body: unknown): { clientId: string; id: bigint } {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('type must be object');
   const { client_id: clientId, checkpoint_request_id: id } = body as Record<string, unknown>;
   if (id === undefined) throw invalid("must have required property 'checkpoint_request_id'");
-  return { clientId: checkClientId(clientId ?? '', '/client_id'), id: parseId(id) };
+  return { clientId: checkClientId(clientId, '/client_id'), id: parseId(id) };
 }
 
 /** A decimal string (S-477), or a number (wire/07). */
@@ -65,10 +64,9 @@ function parseId(value: unknown): bigint {
 }
 
 function checkClientId(value: unknown, path: string): string {
-  if (typeof value !== 'string') throw invalid(`${path}: type must be string`);
-  if (value.length > MAX_CLIENT_ID_LENGTH)
-    throw invalid(`${path}: must not be longer than ${MAX_CLIENT_ID_LENGTH} characters`);
-  return value;
+  return parseClientId(value, path, (at, message) => {
+    throw invalid(`${at}: ${message}`);
+  });
 }
 
 function invalid(message: string): Error {

@@ -33,6 +33,9 @@ export interface SessionReport {
 
 /** Bucket names of larger sessions are cut off in the log. */
 const LOGGED_NAMES = 100;
+/** What a client may make us log in one text. */
+const LOGGED_TEXT = 500;
+const LOGGED_PARAMETERS = 4000;
 
 export function createSessionReport(options: {
   readonly request: SyncRequest;
@@ -44,6 +47,7 @@ export function createSessionReport(options: {
   const { request, log, figures, clock } = options;
   const startedAt = clock.monotonic();
   const counts = { put: 0, remove: 0, move: 0, clear: 0 };
+  const parameters = cutParameters(request.connectionParameters);
   let operations = 0;
   let bytes = 0;
 
@@ -51,9 +55,9 @@ export function createSessionReport(options: {
     rid: request.requestId,
     user_id: request.userId,
     client_id: request.clientId,
-    user_agent: request.userAgent,
+    user_agent: cut(request.userAgent, LOGGED_TEXT),
     app_metadata: request.appMetadata,
-    client_params: request.connectionParameters,
+    client_params: parameters,
   });
 
   return {
@@ -74,7 +78,7 @@ export function createSessionReport(options: {
         write_checkpoint: writeCheckpoint?.toString() ?? null,
         buckets: list.length,
         parameter_results: lookups,
-        bucket_names: list.slice(0, LOGGED_NAMES),
+        bucket_names: list.slice(0, LOGGED_NAMES).map((name) => cut(name, LOGGED_TEXT)),
       };
       log.info(fields, 'New checkpoint');
     },
@@ -107,6 +111,17 @@ export function createSessionReport(options: {
       options.onEnded();
     },
   };
+}
+
+function cut<T extends string | undefined>(text: T, length: number): T | string {
+  return text === undefined || text.length <= length ? text : `${text.slice(0, length)}…`;
+}
+
+/** As they came, or the beginning of their text. */
+function cutParameters(parameters: SyncRequest['connectionParameters']): unknown {
+  if (parameters === null) return null;
+  const text = JSON.stringify(parameters);
+  return text.length <= LOGGED_PARAMETERS ? parameters : cut(text, LOGGED_PARAMETERS);
 }
 
 /** Expected ends (limits, no config) are not errors of the service. */

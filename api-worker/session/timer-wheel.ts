@@ -12,6 +12,8 @@ export interface TimerWheel {
   /** Calls `due` at `at` (milliseconds since 1970) or up to a quarter of a second later. Replaces an earlier time of the item. */
   schedule(item: WheelItem, at: number): void;
   remove(item: WheelItem): void;
+  /** Items that wait. */
+  readonly size: number;
   stop(): void;
 }
 
@@ -56,5 +58,12 @@ export function createTimerWheel(clock: Clock): TimerWheel {
   };
   timer = clock.setTimer(TICK_MS, turn);
 
-  return { schedule, remove, stop: () => timer.cancel() };
+  return {
+    schedule,
+    remove,
+    get size() {
+      return slotOf.size;
+    },
+    stop: () => timer.cancel(),
+  };
 }

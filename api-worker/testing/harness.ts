@@ -1,10 +1,11 @@
 /** A worker on the fakes, listening on a port of its own. */
+import type { Socket } from 'node:net';
 import { Registry } from 'prom-client';
 import type { BucketStorage, CommitNotice } from '#core/bucket-storage/contract.ts';
 import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
-import { realClock } from '#core/platform/clock.ts';
+import { realClock, type Clock } from '#core/platform/clock.ts';
 import { createHealth } from '#core/platform/health.ts';
 import { createMetrics } from '#core/platform/metrics.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
@@ -27,11 +28,15 @@ export interface Harness {
   announce(notice: CommitNotice): void;
   deploy(version: number, plan: FakePlan, definitions: readonly DeployedDefinition[]): void;
   client(user: string, options?: Partial<ProtocolClientOptions>): ProtocolClient;
+  /** The worker's ends of its connections. */
+  readonly sockets: ReadonlySet<Socket>;
+  /** Resolves when nothing is left of any client: no connection, session, follower, bucket, timer. Rejects after some seconds. */
+  atRest(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Tokens of the harness are `user` or `user!<expiry in seconds from now>`; `bad` is refused. */
-const verifier: TokenVerifier = {
+const createVerifier = (clock: Clock): TokenVerifier => ({
   verify(authorization) {
     const token = /^(?:Token|Bearer) (.+)$/.exec(authorization ?? '')?.[1];
     if (token === undefined) return Promise.reject(codedError('PSYNC_S2106', 'Authentication required'));
@@ -41,11 +46,11 @@ const verifier: TokenVerifier = {
       userId,
       claims: { sub: userId },
       claimsText: '{}',
-      expiresAtMs: Date.now() + Number(seconds) * 1000,
+      expiresAtMs: clock.now() + Number(seconds) * 1000,
     });
   },
   close() {},
-};
+});
 
 export const PLAN: FakePlan = {
   streams: [
@@ -68,10 +73,16 @@ export const SHARED = 3;
 export const URGENT = 4;
 export const MEMBERS = 10;
 
+/** Of 5 ms each. */
+const AT_REST_TURNS = 1000;
+
 export interface HarnessOptions {
   readonly storage?: FakeStorage;
   readonly maxConnections?: number;
   readonly maxBuckets?: number;
+  readonly maxParameterResults?: number;
+  /** Default: that of the machine. */
+  readonly clock?: Clock;
   /** False: the worker polls. */
   readonly shared?: boolean;
   /** No version is active at first. */
@@ -104,9 +115,11 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     storage.deploy(1, DEFINITIONS, PLAN);
     storage.commit({ version: 1 });
   }
+  const clock = options.clock ?? realClock;
   const stop = new AbortController();
+  const sockets = new Set<Socket>();
   const registry = new Registry();
-  const health = createHealth(realClock);
+  const health = createHealth(clock);
   const worker = await startApiWorker({
     storage: storage as unknown as BucketStorage,
     coordination,
@@ -115,19 +128,25 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
         maxConcurrentConnections: options.maxConnections ?? 200,
         maxDataFetchConcurrency: 10,
         maxBucketsPerConnection: options.maxBuckets ?? 1000,
-        maxParameterQueryResults: 1000,
+        maxParameterQueryResults: options.maxParameterResults ?? 1000,
       },
       port: 0,
       host: '127.0.0.1',
       probes: true,
     },
-    tokenVerifier: verifier,
+    tokenVerifier: createVerifier(clock),
     createResolver: createFakeResolver,
     log,
     metrics: createMetrics(registry, ['api']),
     health,
-    clock: realClock,
+    clock,
     signal: stop.signal,
+    extraRoutes({ server }) {
+      server.on('connection', (socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      });
+    },
     ...options.worker,
   });
   health.started();
@@ -137,6 +156,16 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   };
   const clients: ProtocolClient[] = [];
   return {
+    sockets,
+    async atRest() {
+      let left = '';
+      for (let turn = 0; turn < AT_REST_TURNS; turn++) {
+        left = JSON.stringify({ sockets: sockets.size, ...worker.figures() });
+        if (!/[1-9]/.test(left)) return;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      throw new Error(`something is left: ${left}`);
+    },
     storage,
     worker,
     endpoint,
