@@ -1,5 +1,5 @@
 /** What the benchmark programs share: servers, Millrace as real processes, and the operating system's figures of each. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { createInstance, type Instance } from '#test/instance/instance.ts';
 import type { PrivateMongodb, PrivatePostgres, PrivateRedis } from '#test/services/contract.ts';
@@ -78,6 +78,19 @@ export async function figuresOf(pid: number): Promise<ProcessFigures> {
     peakRssMb: kilobytes('VmHWM') / 1024,
     rssMb: kilobytes('VmRSS') / 1024,
   };
+}
+
+/** CPU time so far of all processes of a program, and of those children of theirs that have ended. */
+export async function cpuSecondsOf(program: string): Promise<number> {
+  let ticks = 0;
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    if (!stat.includes(`(${program})`)) continue;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    for (const field of fields.slice(11, 15)) ticks += Number(field);
+  }
+  return ticks / 100;
 }
 
 export function percentile(values: readonly number[], share: number): number {

@@ -45,6 +45,7 @@ const writer = {
   registerTable: async () => 1,
   setSlot: async () => undefined,
   readRowStates: async (keys: readonly string[]) => keys.map(() => null),
+  prepare: () => undefined,
   readTotals: async (buckets: readonly object[]) => buckets.map(() => ({ lastOp: 0, count: 0, checksum: 0 })),
   keepalive: async () => undefined,
   async flush(batch: FlushBatch) {

@@ -196,6 +196,11 @@ export interface SourceWriter {
   readRowStates(keys: readonly string[]): Promise<(string | null)[]>;
   /** Totals including this writer's own unpublished operations. */
   readTotals(buckets: readonly BucketRef[]): Promise<BucketTotals[]>;
+  /**
+   * Does the work on chunks that needs no transaction, for a flush that is expected to hold these very chunks (recognised by the identity
+   * of `operations`, whose bytes must not change until then). Only saves time while another flush is on its way.
+   */
+  prepare(chunks: readonly Chunk[]): void;
   flush(batch: FlushBatch): Promise<FlushResult>;
   /** Confirms a position without operations (keep-alive): no checkpoint, no notice. */
   keepalive(stream: number, position: string): Promise<void>;

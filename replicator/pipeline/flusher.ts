@@ -3,6 +3,7 @@
  * prepared meanwhile. A failed flush fails the pipeline: it starts again from what storage has.
  */
 import type {
+  BucketTotals,
   CommitNotice,
   FlushContent,
   FlushResult,
@@ -23,6 +24,17 @@ interface Gathering extends ApplierTarget {
   readonly lookups: PendingLookup[];
   readonly writeCheckpoints: { userId: string; clientId: string; checkpoint: bigint }[];
 }
+
+/** What was encoded ahead of its flush. */
+interface Prepared {
+  readonly batch: Gathering;
+  readonly before: readonly BucketTotals[];
+  readonly firstOp: number;
+  readonly operations: number;
+  readonly content: FlushContent;
+}
+
+const operationsOf = ({ buffer, lookups }: Gathering): number => buffer.count + lookups.length;
 
 export interface FlushFigures {
   readonly operations: number;
@@ -68,20 +80,44 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
   let spare = gathering();
   let inFlight: Promise<FlushResult> | null = null;
   let failure: { readonly error: unknown } | null = null;
+  /** Last op id of the flush in flight; null until its totals are known. */
+  let builtUpTo: number | null = null;
+  let prepared: Prepared | null = null;
+
+  const encode = (batch: Gathering, before: readonly BucketTotals[], firstOp: number): FlushContent => {
+    const firstLookup = firstOp + batch.buffer.count;
+    return {
+      chunks: batch.buffer.build(firstOp, before),
+      lookups: batch.lookups.map((entry, index) => ({ ...entry, op: firstLookup + index })),
+    };
+  };
+
+  /** Encodes what is gathered while the flush before it is on its way, for the op ids that it will get unless another source takes some. */
+  const prepare = async (): Promise<void> => {
+    const batch = current;
+    if (builtUpTo === null || prepared !== null) return;
+    const firstOp = builtUpTo + 1;
+    const operations = operationsOf(batch);
+    const before = await totals.load(batch.buffer.buckets());
+    if (operationsOf(batch) !== operations || builtUpTo !== firstOp - 1) return;
+    prepared = { batch, before, firstOp, operations, content: encode(batch, before, firstOp) };
+    writer.prepare(prepared.content.chunks);
+  };
 
   const write = async (batch: Gathering, commit: StreamCommit | undefined): Promise<FlushResult> => {
     const started = now();
     const changedStates = states.take();
     if (commit) states.committed();
-    const before = await totals.load(batch.buffer.buckets());
-    const operations = batch.buffer.count + batch.lookups.length;
-    let content: FlushContent = { chunks: [], lookups: [] };
+    const operations = operationsOf(batch);
+    const ahead = prepared?.batch === batch && prepared.operations === operations ? prepared : null;
+    prepared = null;
+    builtUpTo = null;
+    const before = ahead === null ? await totals.load(batch.buffer.buckets()) : ahead.before;
     const build = (firstOp: number): FlushContent => {
-      const firstLookup = firstOp + batch.buffer.count;
-      content = {
-        chunks: batch.buffer.build(firstOp, before),
-        lookups: batch.lookups.map((entry, index) => ({ ...entry, op: firstLookup + index })),
-      };
+      const content = ahead?.firstOp === firstOp ? ahead.content : encode(batch, before, firstOp);
+      // Known before it is stored: if it is not, nothing of this pipeline goes on.
+      totals.record(content.chunks);
+      builtUpTo = firstOp + operations - 1;
       return content;
     };
     const bytes = batch.buffer.bytes;
@@ -94,7 +130,6 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
       ...(batch.writeCheckpoints.length === 0 ? {} : { customWriteCheckpoints: [...batch.writeCheckpoints] }),
     });
     if (result.notice) dependencies.published(result.notice);
-    totals.record(content.chunks);
     states.release(changedStates);
     dependencies.flushed({
       operations: batch.buffer.count,
@@ -123,7 +158,10 @@ export function createFlusher(dependencies: FlusherDependencies): Flusher {
       return inFlight !== null;
     },
     async flush(commit) {
-      if (inFlight) await inFlight;
+      if (inFlight) {
+        await prepare();
+        await inFlight;
+      }
       if (failure) throw failure.error;
       const batch = current;
       current = spare;

@@ -35,6 +35,7 @@ export function takeOver(factory: StorageFactory): void {
             writer.registerTable({ source: 's1', schema: 'public', name: 't', relation: '1', identity: 'k' }),
           readRowStates: () => writer.readRowStates(['1/1/1/a']),
           readTotals: () => writer.readTotals([bucket]),
+          prepare: null,
           flush: () => writer.flush(emptyBatch(stream.id, commitAt('p9'))),
           keepalive: () => writer.keepalive(stream.id, 'p9'),
           scanDefinition: () => collect(writer.scanDefinition(bucket.definition)),

@@ -1,6 +1,6 @@
 /** Chunks in `bucket_data`. */
 import { Binary, type ClientSession } from 'mongodb';
-import { compressOperations, decompressOperations } from '../chunk-compression.ts';
+import { compressOperations, decompressOperations, type StoredOperations } from '../chunk-compression.ts';
 import type { BucketRef, BucketTotals, Chunk } from '../contract.ts';
 import type { ChunkDocument, Collections } from './documents.ts';
 import { bucketEnd, bucketOf, bucketPrefix, chunkId, definitionRange, opOf, opText } from './ids.ts';
@@ -13,17 +13,25 @@ const FIRST_READ = 32;
 const LARGEST_READ = 1000;
 const SCAN_PAGE = 100;
 
+/** Stored forms made ahead of their flush, by the operations they are of. */
+export type PreparedChunks = WeakMap<Uint8Array, StoredOperations>;
+
+export function prepareChunks(prepared: PreparedChunks, chunks: readonly Chunk[]): void {
+  for (const { operations } of chunks) prepared.set(operations, compressOperations(operations));
+}
+
 /** `unfinished`: the stream whose flush this is, when it is not final. */
 export async function insertChunks(
   { chunks: collection }: Collections,
   chunks: readonly Chunk[],
   unfinished: number | null,
+  prepared: PreparedChunks,
   session: ClientSession,
 ): Promise<void> {
   if (chunks.length === 0) return;
   const documents = chunks.map((chunk): ChunkDocument => {
     const { definition, key, firstOp, lastOp, count, checksum, totals, operations } = chunk;
-    const stored = compressOperations(operations);
+    const stored = prepared.get(operations) ?? compressOperations(operations);
     const document: ChunkDocument = {
       _id: chunkId(definition, key, lastOp),
       f: firstOp,

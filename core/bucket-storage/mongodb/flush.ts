@@ -2,7 +2,7 @@
 import type { ClientSession } from 'mongodb';
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { FlushBatch, FlushContent, FlushResult, ReachedWriteCheckpoint } from '../contract.ts';
-import { insertChunks } from './chunks.ts';
+import { insertChunks, type PreparedChunks } from './chunks.ts';
 import type { CommitPlan } from './commit-plan.ts';
 import type { Collections } from './documents.ts';
 import { insertLookups } from './lookups.ts';
@@ -18,6 +18,7 @@ export interface FlushContext {
   readonly nowMs: number;
   /** Unique among the flushes of this stream. */
   readonly name: string;
+  readonly prepared: PreparedChunks;
   /** What earlier flushes of the same transaction changed. */
   readonly gathered: NoticeLists;
 }
@@ -39,7 +40,7 @@ export async function writeFlush(
   const content = batch.build(plan.firstOp);
   checkDefinitions(content, plan.stream.definitions, id);
   const unfinished = commit === undefined ? id : null;
-  await insertChunks(collections, content.chunks, unfinished, session);
+  await insertChunks(collections, content.chunks, unfinished, context.prepared, session);
   await insertLookups(collections, content.lookups, unfinished, session);
   if (unfinished !== null) {
     await keepForUndo(collections, { stream: id, transaction: plan.stream.transaction, name }, rowStates, session);

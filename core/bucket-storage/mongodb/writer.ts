@@ -4,7 +4,7 @@ import { codedError } from '../../platform/errors/coded-error.ts';
 import type { FlushBatch, SourceWriter, TableIdentity } from '../contract.ts';
 import { withActivation } from './activation.ts';
 import { type Actor, type Decide, isUncertain, readInstance } from './changes.ts';
-import { scanChunks, totalsAsOf } from './chunks.ts';
+import { type PreparedChunks, prepareChunks, scanChunks, totalsAsOf } from './chunks.ts';
 import { planFlush, streamEnded } from './commit-plan.ts';
 import type { Collections, Instance } from './documents.ts';
 import { coded } from './failure.ts';
@@ -37,6 +37,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
   const field = fieldOf(source);
   /** What the flushes of an unfinished transaction changed, per stream. */
   const gathered = new Map<number, NoticeLists>();
+  const prepared: PreparedChunks = new WeakMap();
   let lost: Error | null = null;
   let flushes = 0;
 
@@ -78,7 +79,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
   const flush = async (batch: FlushBatch) => {
     const name = `${epoch}.${++flushes}`;
     const { stream } = batch;
-    const context = { collections, source, name, gathered: gathered.get(stream) ?? NOTHING };
+    const context = { collections, source, name, prepared, gathered: gathered.get(stream) ?? NOTHING };
     let replaced: number | null = null;
     const { lists, ...result } = await change(async (instance, mark) => {
       const nowMs = clock.now();
@@ -124,6 +125,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
       change((instance, mark) => registerTable(collections, instance, identity, (next) => seal(next, mark))),
     readRowStates: (keys) => read(() => readRowStates(collections, keys)),
     readTotals: (buckets) => read(() => totalsAsOf(collections, buckets, EVERY_OP)),
+    prepare: (chunks) => prepareChunks(prepared, chunks),
     flush,
     keepalive: (stream, position) =>
       change((instance, mark) => {

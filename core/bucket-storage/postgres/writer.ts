@@ -46,6 +46,8 @@ export function createWriter(identity: WriterIdentity, dependencies: WriterDepen
     registerTable: (table) => registerTable(database, identity, table),
     readRowStates: (keys) => readRowStates(database, identity, keys),
     readTotals: (buckets) => readTotals(database, identity, buckets),
+    // Nothing is compressed here: the server does that itself.
+    prepare: () => undefined,
     async flush(batch) {
       const result = await queue.flush(batch);
       wrote();
