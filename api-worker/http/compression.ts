@@ -1,11 +1,12 @@
 /**
- * Compressing a stream without a compressor per client: each burst is compressed on its own, and the pieces add up to one valid gzip or
- * zstd body. An idle client keeps a CRC, nothing else, and what several clients get alike is compressed once.
+ * gzip of a stream without a compressor per client: each burst is compressed on its own, and the pieces add up to one valid body. An idle
+ * client keeps a CRC, nothing else, and what several clients get alike is compressed once. The body is header, deflate blocks, final
+ * block, trailer; a burst that ends with a sync flush and refers to nothing before it can be put behind any other (RFC 1951, 3.2).
  *
- * gzip: the body is header, deflate blocks, final block, trailer. A burst that ends with a sync flush and refers to nothing before it can
- * be put behind any other (RFC 1951, 3.2). zstd: a body may consist of any number of frames (RFC 8878, 3.1).
+ * In zstd only whole frames can be joined like that, and of several frames that arrive together Node's decompressor (v24), which fetch
+ * uses, returns the first and drops the rest. So zstd has a compressor per client (zstd-stream.ts), and gzip is preferred.
  */
-import { constants, crc32, deflateRaw, deflateRawSync, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib';
 import type { EncodedLine } from '#core/protocol/lines.ts';
 import type { Compression } from './negotiate.ts';
 
@@ -15,30 +16,28 @@ const STORED_BYTES = 256;
 const ASYNC_BYTES = 32 * 1024;
 /** Bandwidth matters less than how many clients a worker serves. */
 const DEFLATE_OPTIONS = { level: 3, finishFlush: constants.Z_SYNC_FLUSH };
-const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 const MAX_STORED_BLOCK = 65_535;
 
 type Compressed = Buffer | Promise<Buffer>;
 
-const compressedLines = { gzip: new WeakMap<EncodedLine, Compressed>(), zstd: new WeakMap<EncodedLine, Compressed>() };
+const deflatedLines = new WeakMap<EncodedLine, Compressed>();
 
 /** What a body begins with. */
 export function bodyStart(compression: Compression): Buffer | null {
   return compression === 'gzip' ? Buffer.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff) : null;
 }
 
-/** A line in compressed form; remembered with the line, which sessions share. */
-export function compressLine(line: EncodedLine, compression: Exclude<Compression, 'identity'>): Compressed {
-  const memo = compressedLines[compression];
-  const known = memo.get(line);
+/** A line as deflate blocks; remembered with the line, which sessions share. */
+export function deflateLine(line: EncodedLine): Compressed {
+  const known = deflatedLines.get(line);
   if (known !== undefined) return known;
   const bytes = line.parts.length === 1 ? line.parts[0]! : Buffer.concat(line.parts, line.bytes);
-  const result = compression === 'gzip' ? deflatePiece(bytes) : zstdFrame(bytes);
-  memo.set(line, result);
+  const result = deflatePiece(bytes);
+  deflatedLines.set(line, result);
   if (!Buffer.isBuffer(result)) {
     result.then(
-      (buffer) => memo.set(line, buffer),
-      () => memo.delete(line),
+      (buffer) => deflatedLines.set(line, buffer),
+      () => deflatedLines.delete(line),
     );
   }
   return result;
@@ -48,11 +47,6 @@ function deflatePiece(bytes: Buffer): Compressed {
   if (bytes.length < STORED_BYTES) return storedBlock(bytes);
   if (bytes.length < ASYNC_BYTES) return deflateRawSync(bytes, DEFLATE_OPTIONS);
   return promised((done) => deflateRaw(bytes, DEFLATE_OPTIONS, done));
-}
-
-function zstdFrame(bytes: Buffer): Compressed {
-  if (bytes.length < ASYNC_BYTES) return zstdCompressSync(bytes, ZSTD_OPTIONS);
-  return promised((done) => zstdCompress(bytes, ZSTD_OPTIONS, done));
 }
 
 function promised(start: (done: (error: Error | null, result: Buffer) => void) => void): Promise<Buffer> {
@@ -70,10 +64,9 @@ function storedBlock(bytes: Buffer): Buffer {
   return block;
 }
 
-/** CRC and length of a gzip body so far. */
+/** What ends a body, given what was in it. */
 export interface BodySum {
   add(line: EncodedLine): void;
-  /** What ends the body. */
   end(): Buffer | null;
 }
 
@@ -87,7 +80,9 @@ export function createBodySum(compression: Compression): BodySum {
       length = (length + line.bytes) % 2 ** 32;
     },
     end() {
-      if (compression !== 'gzip') return null;
+      if (compression === 'identity') return null;
+      // The last block of the frame: empty, uncompressed.
+      if (compression === 'zstd') return Buffer.of(1, 0, 0);
       // An empty final block with fixed codes, then CRC and length.
       const trailer = Buffer.alloc(10);
       trailer[0] = 3;

@@ -32,11 +32,11 @@ export function negotiateEncoding(accept: string | undefined, rawData: boolean):
   return rawData ? ndjsonEncoding : ndjsonObjectsEncoding;
 }
 
-/** Compression only for clients that name one; zstd where both are as welcome, because it costs less (wire/09). */
+/** Compression only for clients that name one; gzip where both are as welcome, because it is shared between clients (compression.ts). */
 export function negotiateCompression(acceptEncoding: string | undefined): Compression {
   const items = weights(acceptEncoding);
   const zstd = items.get('zstd') ?? 0;
   const gzip = Math.max(items.get('gzip') ?? 0, items.get('x-gzip') ?? 0);
-  if (zstd > 0 && zstd >= gzip) return 'zstd';
+  if (zstd > gzip) return 'zstd';
   return gzip > 0 ? 'gzip' : 'identity';
 }

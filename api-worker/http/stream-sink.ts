@@ -7,9 +7,10 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '#core/platform/clock.ts';
 import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
 import type { LineSink } from '../session/contract.ts';
-import { bodyStart, compressLine, createBodySum } from './compression.ts';
+import { bodyStart, createBodySum, deflateLine } from './compression.ts';
 import { sendError } from './errors.ts';
 import type { Compression } from './negotiate.ts';
+import { createZstdStream, type ZstdStream } from './zstd-stream.ts';
 
 export interface StreamSinkOptions {
   readonly response: ServerResponse;
@@ -37,6 +38,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
   const { response, encoding, compression, clock } = options;
   const socket = response.socket as Socket;
   const sum = createBodySum(compression);
+  let zstd: ZstdStream | null = null;
   let listener: { drained(): void; closed(): void } | null = null;
   let started = false;
   let finished = false;
@@ -130,11 +132,9 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     write(burst.buffers, burst.bytes);
   };
 
-  const writeCompressed = (lines: readonly EncodedLine[], kind: 'gzip' | 'zstd'): void => {
-    const pieces = lines.map((line) => {
-      sum.add(line);
-      return compressLine(line, kind);
-    });
+  const writeCompressed = (lines: readonly EncodedLine[]): void => {
+    const pieces = compression === 'zstd' ? [(zstd ??= createZstdStream()).compress(lines)] : lines.map(deflateLine);
+    for (const line of lines) sum.add(line);
     if (compressing === null && pieces.every((piece) => Buffer.isBuffer(piece))) {
       const buffers = pieces as Buffer[];
       return write(
@@ -171,6 +171,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     queue = [];
     queuedBytes = 0;
     socket.off('drain', onDrain);
+    zstd?.close();
     endTimer?.cancel();
     listener?.closed();
     listener = null;
@@ -185,7 +186,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       if (finished) return;
       if (!started) start();
       if (compression === 'identity') writeLines(lines);
-      else writeCompressed(lines, compression);
+      else writeCompressed(lines);
     },
     get writable() {
       const writable = isWritable();

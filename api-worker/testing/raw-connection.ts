@@ -33,7 +33,9 @@ export async function openConnection(endpoint: string): Promise<RawConnection> {
   let text: string | null = null;
   let isOver = false;
   const waiting = new Set<() => void>();
-  const check = (): void => waiting.forEach((waiter) => waiter());
+  const check = (): void => {
+    for (const waiter of waiting) waiter();
+  };
   socket.on('data', (bytes: Buffer) => {
     parts.push(bytes);
     text = null;

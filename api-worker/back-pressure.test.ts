@@ -1,0 +1,136 @@
+/** Clients that do not read, or not as fast as data comes (S-615, G9). */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createFakeClock, type FakeClock } from '#core/platform/clock.ts';
+import { GLOBAL, MINE, startHarness, type Harness } from './testing/harness.ts';
+import { openConnection, streamRequest, type RawConnection } from './testing/raw-connection.ts';
+
+let clock: FakeClock;
+let harness: Harness;
+beforeEach(async () => {
+  clock = createFakeClock();
+  harness = await startHarness({ clock });
+});
+afterEach(() => harness.close());
+
+const MB = 1024 * 1024;
+const put = (id: string, bytes: number) =>
+  ({
+    definition: MINE,
+    key: '["slow"]',
+    op: 'PUT',
+    id,
+    data: JSON.stringify({ id, text: 'x'.repeat(bytes) }),
+  }) as const;
+/** More than what the kernel takes for a client that does not read. */
+const commitLots = (): void => {
+  for (let part = 0; part < 8; part++)
+    harness.commit({ changes: Array.from({ length: 60 }, (_, index) => put(`${part}-${index}`, 100_000)) });
+};
+
+async function connectPaused(headers: Record<string, string> = {}): Promise<RawConnection> {
+  const connection = await openConnection(harness.endpoint);
+  connection.socket.pause();
+  connection.send(streamRequest({}, { authorization: 'Token slow', ...headers }));
+  return connection;
+}
+/** What waits in the worker for its only connection, once nothing moves any more. */
+async function waiting(): Promise<number> {
+  let before = -1;
+  for (let quiet = 0; quiet < 20;) {
+    const now = [...harness.sockets].reduce((sum, socket) => sum + socket.writableLength, 0);
+    quiet = now === before && now > 0 ? quiet + 1 : 0;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return before;
+}
+const reasons = (): unknown[] =>
+  harness.logged
+    .filter(({ message }) => message === 'Sync stream complete')
+    .map(({ fields }) => fields['close_reason']);
+
+describe('a client that does not read', () => {
+  test.each(['identity', 'gzip', 'zstd'])('holds little (%s), and is cut after a minute', async (encoding) => {
+    const timers = clock.waiting;
+    commitLots();
+    if (encoding !== 'identity') {
+      // Text that does not become small.
+      const noise = Array.from({ length: 400_000 }, () => Math.random().toString(36).slice(2)).join('');
+      for (let at = 0; at < noise.length; at += 200_000)
+        harness.commit({ changes: [{ ...put(`n${at}`, 0), data: JSON.stringify(noise.slice(at, at + 200_000)) }] });
+    }
+    const connection = await connectPaused({ 'accept-encoding': encoding });
+    expect(await waiting()).toBeLessThan(3 * MB);
+    const { chunks } = harness.storage.reads;
+    // Nor is more read for it.
+    harness.commit({ changes: [put('another', 100)] });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(harness.storage.reads['chunks']).toBe(chunks);
+
+    await clock.advance(60_000);
+    expect(harness.worker.figures().sessions).toBe(1);
+    await clock.advance(45_000);
+    expect(harness.worker.figures().sessions).toBe(0);
+    expect(reasons()).toEqual(['client does not read']);
+    await harness.atRest();
+    expect(clock.waiting).toBe(timers);
+    connection.destroy();
+  });
+
+  test('does not hold up others', async () => {
+    commitLots();
+    const connection = await connectPaused();
+    await waiting();
+    const client = harness.client('u1');
+    await client.connect();
+    for (let round = 0; round < 20; round++) {
+      harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: `g${round}` }] });
+      await client.until(() => client.visible.has(`items/g${round}`));
+    }
+    expect(harness.worker.figures().sessions).toBe(2);
+    connection.destroy();
+  });
+
+  test('that reads again gets all of it', async () => {
+    commitLots();
+    const client = harness.client('slow');
+    await client.connect();
+    client.pause();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    harness.commit({ changes: [put('later', 10)] });
+    await clock.advance(50_000);
+    client.resume();
+    await client.until(() => client.visible.has('items/later'));
+    expect(client.visible.size).toBe(481);
+  });
+
+  test('keeps its place for the next session when it goes away in the middle', async () => {
+    commitLots();
+    const connection = await connectPaused();
+    await waiting();
+    connection.socket.resetAndDestroy();
+    await harness.atRest();
+    expect(reasons()).toEqual(['client closed']);
+  });
+});
+
+test('a client that reads slowly is not taken for one that does not, even within one row of 15 MB', async () => {
+  harness.commit({ changes: [put('large', 14 * MB)] });
+  const connection = await connectPaused();
+  await waiting();
+  let taken = 0;
+  connection.socket.on('data', (bytes: Buffer) => void (taken += bytes.length));
+  connection.socket.pause();
+  let minutes = 0;
+  for (; taken < 14 * MB; minutes++) {
+    expect(minutes).toBeLessThan(15);
+    const enough = taken + 1.5 * MB;
+    connection.socket.resume();
+    while (taken < Math.min(enough, 14 * MB)) await new Promise((resolve) => setTimeout(resolve, 1));
+    connection.socket.pause();
+    await clock.advance(55_000);
+    expect(reasons()).toEqual([]);
+  }
+  expect(minutes).toBeGreaterThan(5);
+  connection.destroy();
+});

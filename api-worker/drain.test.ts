@@ -1,0 +1,211 @@
+/** The end of a worker (O-11, S-616, wire/18). */
+import { afterEach, describe, expect, test } from 'vitest';
+import { createFakeClock } from '#core/platform/clock.ts';
+import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
+import type { Log } from '#core/platform/log.ts';
+import { createProtocolClient, type RefusedError } from '#test/client/protocol-client.ts';
+import type { LineSink, SyncRequest } from './session/contract.ts';
+import { createSessions } from './session/sessions.ts';
+import { eventually, startDirectWorker } from './testing/direct-session.ts';
+import { createFakeStorage } from './testing/fake-storage.ts';
+import { DEFINITIONS, GLOBAL, PLAN, startHarness, type Harness } from './testing/harness.ts';
+import { openConnection, streamRequest } from './testing/raw-connection.ts';
+
+const harnesses: Harness[] = [];
+const start = async (...options: Parameters<typeof startHarness>): Promise<Harness> => {
+  const harness = await startHarness(...options);
+  harnesses.push(harness);
+  return harness;
+};
+afterEach(() => Promise.all(harnesses.splice(0).map((harness) => harness.close())));
+
+describe('a worker that is told to end', () => {
+  test.each([undefined, 'gzip', 'zstd'])('ends its streams in order (%s)', async (acceptEncoding) => {
+    const harness = await start();
+    harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(1e5)}"` }] });
+    const clients = Array.from({ length: 20 }, (_, index) =>
+      harness.client(`u${index}`, acceptEncoding === undefined ? {} : { acceptEncoding }),
+    );
+    for (const client of clients) {
+      await client.connect();
+      await client.until(() => client.completedOp !== null);
+    }
+    await harness.worker.drain(1000);
+    // A body that is cut off would be an error here.
+    for (const client of clients) await client.ended;
+    expect(harness.worker.figures()).toEqual({ sessions: 0, followers: 0, heldBuckets: 0, clients: 0, timers: 0 });
+    const reasons = harness.logged.filter(({ message }) => message === 'Sync stream complete');
+    expect(reasons.map(({ fields }) => fields['close_reason'])).toEqual(clients.map(() => 'shutting down'));
+  });
+
+  test('refuses new sessions with 503, and still makes write checkpoints', async () => {
+    const harness = await start();
+    const late = await openConnection(harness.endpoint);
+    late.send(streamRequest('{}', { 'content-length': '3' }));
+    await expect.poll(() => harness.sockets.size).toBe(1);
+    await harness.worker.drain(1000);
+    const client = harness.client('u1');
+    const refused = (await client.connect().catch((error: unknown) => error)) as RefusedError;
+    expect(refused.status).toBe(503);
+    expect(JSON.parse(refused.body)).toMatchObject({ error: { code: 'PSYNC_S2003', status: 503 } });
+    // Its token was accepted before, but the rest of its body comes now.
+    late.send(' ');
+    const answer = await late.answer();
+    expect(answer).toMatchObject({ status: 503, error: { code: 'PSYNC_S2003' } });
+    expect(answer.headers.get('retry-after')).toBe('5');
+    expect(await client.requestWriteCheckpoint()).toBe(1n);
+    late.destroy();
+  });
+
+  test('tells a session without its first line that it restarts', async () => {
+    const harness = await start();
+    const gate = Promise.withResolvers<void>();
+    harness.storage.beforeRead = () => gate.promise;
+    const connecting = harness
+      .client('u1')
+      .connect()
+      .catch((error: unknown) => error);
+    await expect.poll(() => harness.worker.connections()).toBe(1);
+    await harness.worker.drain(1000);
+    expect(await connecting).toMatchObject({ status: 503 });
+    gate.resolve();
+    await expect.poll(() => harness.worker.figures().followers).toBe(0);
+  });
+
+  test('its clients go on elsewhere at their positions (S-573, S-617)', async () => {
+    const first = await start();
+    const row = (id: string) => ({ definition: GLOBAL, key: '[]', op: 'PUT', id }) as const;
+    first.commit({ changes: Array.from({ length: 50 }, (_, index) => row(`i${index}`)) });
+    const second = await start({ storage: first.storage });
+    let { endpoint } = first;
+    const client = createProtocolClient({
+      token: 'u1',
+      get endpoint() {
+        return endpoint;
+      },
+    });
+    await client.connect();
+    await client.until(() => client.visible.size === 50);
+    await first.worker.drain(1000);
+    await client.ended;
+    endpoint = second.endpoint;
+    second.commit({ changes: [row('new')] });
+    const before = client.counts.operations;
+    await client.connect();
+    await client.until(() => client.visible.has('items/new'));
+    expect(client.counts.operations - before).toBe(1);
+    client.disconnect();
+  });
+
+  test('does not wait for a client that does not read', async () => {
+    const harness = await start();
+    harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(12e6)}"` }] });
+    const client = await openConnection(harness.endpoint);
+    client.socket.pause();
+    client.send(streamRequest());
+    await expect.poll(() => [...harness.sockets][0]?.writableLength ?? 0).toBeGreaterThan(0);
+    await harness.worker.drain(1000);
+    expect(harness.sockets.size).toBe(1);
+    await harness.worker.close();
+    await expect.poll(() => harness.sockets.size).toBe(0);
+    client.destroy();
+  });
+
+  test('what is left of an ended stream has half a minute to be taken', async () => {
+    const clock = createFakeClock();
+    const harness = await start({ clock });
+    harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(12e6)}"` }] });
+    const clients = [await openConnection(harness.endpoint), await openConnection(harness.endpoint)] as const;
+    for (const client of clients) {
+      client.socket.pause();
+      client.send(streamRequest());
+    }
+    await expect.poll(() => [...harness.sockets].filter((socket) => socket.writableLength > 0).length).toBe(2);
+    harness.worker.sessions.endAll('shutting down');
+    await clock.advance(29_000);
+    let tail = '';
+    clients[0].socket.on('data', (bytes: Buffer) => void (tail = (tail + bytes.toString('latin1')).slice(-7)));
+    clients[0].socket.resume();
+    await expect.poll(() => tail, { timeout: 5000 }).toBe('\r\n0\r\n\r\n');
+    clients[0].destroy();
+    await expect.poll(() => harness.sockets.size).toBe(1);
+    await clock.advance(1000);
+    await harness.atRest();
+    clients[1].destroy();
+  });
+});
+
+describe('the ends of many sessions', () => {
+  async function sessionsOf(count: number) {
+    const clock = createFakeClock();
+    const storage = createFakeStorage();
+    storage.deploy(1, DEFINITIONS, PLAN);
+    storage.commit({ version: 1 });
+    const worker = startDirectWorker({ storage, clock });
+    await worker.feed.refresh();
+    const ends: number[] = [];
+    const silent = { debug: () => undefined, info: () => undefined } as unknown as Log;
+    const sessions = createSessions({
+      ...worker.dependencies,
+      maxSessions: count,
+      log: silent,
+      figures: {
+        operationsSynced: () => undefined,
+        dataSynced: () => undefined,
+        checkpointSent: () => undefined,
+        streamEnded: () => undefined,
+      },
+      onCount: () => undefined,
+    });
+    let started = 0;
+    for (let index = 0; index < count; index++) {
+      const request: SyncRequest = {
+        userId: `u${index}`,
+        clientId: '',
+        claims: {},
+        connectionParameters: null,
+        includeDefaults: true,
+        subscriptions: [],
+        expiresAtMs: clock.now() + 3_600_000,
+        appMetadata: undefined,
+        userAgent: undefined,
+        requestId: `${index}`,
+      };
+      const sink: LineSink = {
+        encoding: bsonEncoding,
+        send: () => void started++,
+        writable: true,
+        sentBytes: 0,
+        stalledSince: null,
+        fail: () => undefined,
+        end: () => void ends.push(clock.monotonic()),
+        abort: () => undefined,
+      };
+      sessions.start(request, new Map(), sink);
+    }
+    await eventually(() => started >= count, 'all have started');
+    return { clock, sessions, ends, close: () => worker.close() };
+  }
+
+  test.each([
+    ['spread, so that others can take them in', 120_000, 1800, 2100],
+    ['all within the time of grace', 300, 200, 350],
+    ['at once without one', 0, 0, 0],
+  ])('%s', async (_name, graceMs, atLeast, atMost) => {
+    const { clock, sessions, ends, close } = await sessionsOf(1000);
+    const from = clock.monotonic();
+    let isOver = false;
+    void sessions.drain(graceMs).then(() => (isOver = true));
+    await clock.advance(0);
+    while (!isOver) await clock.advance(50);
+    expect(ends).toHaveLength(1000);
+    expect(sessions.count).toBe(0);
+    const took = ends.at(-1)! - from;
+    expect(took).toBeGreaterThanOrEqual(atLeast);
+    expect(took).toBeLessThanOrEqual(atMost);
+    // Never a large part of them in one step, unless there is no time.
+    const perStep = Math.max(...[...Map.groupBy(ends, (at) => at).values()].map((step) => step.length));
+    expect(perStep).toBeLessThanOrEqual(graceMs === 0 ? 1000 : Math.ceil((1000 * 50) / Math.min(graceMs, 2000)));
+    close();
+  });
+});
