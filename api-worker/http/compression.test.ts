@@ -78,7 +78,8 @@ const line = fc
     { minLength: 1, maxLength: 3 },
   )
   .map((parts): EncodedLine => ({
-    parts: parts as [Buffer, ...Buffer[]],
+    operations: 0,
+    parts,
     bytes: parts.reduce((sum, part) => sum + part.length, 0),
   }));
 const text = (lines: readonly EncodedLine[]): Buffer => Buffer.concat(lines.flatMap(({ parts }) => parts));
