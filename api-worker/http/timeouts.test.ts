@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 afterEach(async () => {
   connection.destroy();
-  await expect.poll(sockets).toBe(0);
+  while ((await sockets()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
 });
 const connect = async (): Promise<RawConnection> =>
   (connection = await openConnection(`http://127.0.0.1:${(server.server.address() as AddressInfo).port}`));
