@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
+import { VERSION } from './version.ts';
 
 /** Spellings with one dash and several letters (O-16), which option parsers read as `-c 64`. */
 const LONG_FORMS: Readonly<Record<string, string>> = { '-c64': '--config-base64', '-sync64': '--sync-config-base64' };
@@ -26,6 +27,7 @@ function withConfig(command: Command): Command {
 function program(): Command {
   const root = new Command('millrace')
     .description('Keeps a SQLite database inside every app in sync with a backend database.')
+    .version(VERSION)
     .exitOverride();
   withConfig(root.command('start', { isDefault: true }))
     .description('run the service')

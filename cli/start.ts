@@ -22,6 +22,7 @@ import { compilerFor, deploySyncConfig, formatDiagnostic, type Deployment } from
 import { createDiagnostics } from './diagnostics.ts';
 import { openStorage } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
+import { VERSION } from './version.ts';
 
 export type Role = 'unified' | 'sync' | 'api';
 
@@ -79,6 +80,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     role === 'sync' ? ['replicator'] : role === 'api' ? ['api'] : ['api', 'replicator'],
   );
   collectProcessMetrics(registry);
+  metrics.millrace_build_info.set({ version: VERSION, role }, 1);
   const compile = compilerFor(config.replication.connections);
   let storage: BucketStorage;
   let coordination: Coordination;
