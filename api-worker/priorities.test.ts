@@ -8,6 +8,7 @@ import { DEFINITIONS, GLOBAL, MEMBERS, MINE, PLAN, SHARED, URGENT } from './test
 let storage: FakeStorage;
 let worker: ReturnType<typeof startDirectWorker>;
 beforeEach(async () => {
+  text = '{}';
   storage = createFakeStorage({ operationsPerChunk: 1, chunksPerRead: 1 });
   storage.deploy(1, DEFINITIONS, PLAN);
   storage.commit({ version: 1, lookups: [{ lookup: MEMBERS, key: '["u1"]', row: 'm', values: '[["r1"]]' }] });
@@ -23,15 +24,15 @@ const BUCKETS = [
   { definition: SHARED, key: '["r1"]' },
   { definition: MINE, key: '["u1"]' },
 ] as const;
-/** Large enough for a write of few rows. */
-const TEXT = JSON.stringify('x'.repeat(20_000));
+/** Of each row. */
+let text = '{}';
 let ids = 0;
 const commit = (...priorities: number[]): void => {
   const changes = priorities.map((priority) => ({
     ...BUCKETS[priority]!,
     op: 'PUT' as const,
     id: `i${ids++}`,
-    data: TEXT,
+    data: text,
   }));
   worker.announce(storage.commit({ changes }));
 };
@@ -132,6 +133,8 @@ describe('the data of one checkpoint', () => {
 describe('while less urgent data is being sent', () => {
   /** A session that has sent the first pieces of a lot of priority 3, to a client that reads one write at a time. */
   async function sending(): Promise<DirectSession> {
+    // A write has few of them.
+    text = JSON.stringify('x'.repeat(20_000));
     commit(...Array.from({ length: 40 }, () => 3));
     const session = start({ patience: () => 1 });
     await eventually(() => {
