@@ -33,16 +33,20 @@ describe('a worker that is told to end', () => {
     await harness.worker.drain(1000);
     // A body that is cut off would be an error here.
     for (const client of clients) await client.ended;
-    expect(harness.worker.figures()).toEqual({ sessions: 0, followers: 0, heldBuckets: 0, clients: 0, timers: 0 });
+    const nothing = { sessions: 0, followers: 0, heldBuckets: 0, lookups: 0, clients: 0, timers: 0 };
+    expect(harness.worker.figures()).toEqual(nothing);
     const reasons = harness.logged.filter(({ message }) => message === 'Sync stream complete');
     expect(reasons.map(({ fields }) => fields['close_reason'])).toEqual(clients.map(() => 'shutting down'));
   });
 
   test('refuses new sessions with 503, and still makes write checkpoints', async () => {
-    const harness = await start();
+    let verified = 0;
+    const claims = { userId: 'u1', claims: {}, claimsText: '{}', expiresAtMs: Date.now() + 3_600_000 };
+    const tokenVerifier = { verify: () => Promise.resolve((verified++, claims)), close: () => undefined };
+    const harness = await start({ worker: { tokenVerifier } });
     const late = await openConnection(harness.endpoint);
     late.send(streamRequest('{}', { 'content-length': '3' }));
-    await expect.poll(() => harness.sockets.size).toBe(1);
+    await expect.poll(() => verified).toBe(1);
     await harness.worker.drain(1000);
     const client = harness.client('u1');
     const refused = (await client.connect().catch((error: unknown) => error)) as RefusedError;
@@ -94,6 +98,28 @@ describe('a worker that is told to end', () => {
     await client.connect();
     await client.until(() => client.visible.has('items/new'));
     expect(client.counts.operations - before).toBe(1);
+    client.disconnect();
+  });
+
+  test('a worker that is behind what its client has catches up first', async () => {
+    const first = await start();
+    const second = await start({ storage: first.storage });
+    let { endpoint } = first;
+    const client = createProtocolClient({
+      token: 'u1',
+      get endpoint() {
+        return endpoint;
+      },
+    });
+    // Only the first worker hears of it.
+    first.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a' }] });
+    await client.connect();
+    await client.until(() => client.visible.has('items/a'));
+    endpoint = second.endpoint;
+    await client.connect();
+    await client.until(() => client.lines.some((line) => 'checkpoint_complete' in line));
+    expect(client.lines[0]).toMatchObject({ checkpoint: { last_op_id: String(first.storage.op) } });
+    expect(client.counts.operations).toBe(1);
     client.disconnect();
   });
 

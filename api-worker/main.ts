@@ -53,6 +53,7 @@ export interface WorkerFigures {
   /** Sessions that hear of commits. */
   readonly followers: number;
   readonly heldBuckets: number;
+  readonly lookups: number;
   /** Pairs of user and client whose write checkpoints are followed. */
   readonly clients: number;
   /** Sessions that wait for a time. */
@@ -161,7 +162,8 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     connections: () => sessions.count,
     figures() {
       const { followers, heldBuckets, clients } = feed.figures();
-      return { sessions: sessions.count, followers, heldBuckets, clients, timers: wheel.size };
+      const lookups = feed.followedLookups();
+      return { sessions: sessions.count, followers, heldBuckets, lookups, clients, timers: wheel.size };
     },
     drain: (graceMs) => sessions.drain(graceMs),
     async close() {

@@ -83,7 +83,7 @@ export interface FeedOptions {
 }
 
 /** Follows the instance until `signal` aborts. */
-export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigures } {
+export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigures; followedLookups(): number } {
   const { reader, configs, createResolver } = options;
   let current: { op: number; version: ActiveVersion } | null = null;
   const currentOp = (): number => current?.op ?? 0;
@@ -154,6 +154,7 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
     get current() {
       return current;
     },
+    followedLookups: () => lookups.followed,
     refresh: source.refresh,
     hold: buckets.hold,
     release: buckets.release,

@@ -30,6 +30,8 @@ export interface LookupCache {
   /** Enters the keys that a commit names; null: it may have been any. */
   apply(keys: readonly LookupKey[] | null, op: number, changed: (follower: Follower) => void): void;
   readonly bytes: number;
+  /** How often sessions follow a key. Counted when asked. */
+  readonly followed: number;
 }
 
 const LOOKUPS_PER_READ = 10_000;
@@ -125,6 +127,9 @@ export function createLookupCache(
     },
     get bytes() {
       return bytes;
+    },
+    get followed() {
+      return [...entries.values()].reduce((sum, { followers }) => sum + followers.size, 0);
     },
   };
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ProtocolClient } from '#test/client/protocol-client.ts';
-import { GLOBAL, startHarness, type Harness } from '../testing/harness.ts';
+import { GLOBAL, MEMBERS, startHarness, type Harness } from '../testing/harness.ts';
 
 let harness: Harness;
 beforeEach(async () => void (harness = await startHarness()));
@@ -161,13 +161,29 @@ describe('what a stream tells of them', () => {
 
   test('numbers of other clients and users are not told', async () => {
     const client = await connect();
-    harness.commit(reached(3n, 'other'));
-    harness.commit(reached(4n, 'client-1', 'u2'));
-    // (a, bc) is not (ab, c).
-    harness.commit(reached(5n, '1client-1', 'u'));
-    harness.commit(reached(6n));
-    await client.until(() => client.writeCheckpoint === 6n);
-    expect(told(client)).toEqual([undefined, '6']);
+    const others = [reached(3n, 'other'), reached(4n, 'client-1', 'u2'), reached(5n, '1client-1', 'u')];
+    for (const [index, commit] of others.entries()) {
+      harness.commit({ ...commit, changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: `i${index}` }] });
+      await client.until(() => client.visible.has(`items/i${index}`));
+    }
+    expect(told(client)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  test('one that is reached while older changes are being told is told after them', async () => {
+    const member = (row: string, room: string) => ({ lookup: MEMBERS, key: '["u1"]', row, values: `[["${room}"]]` });
+    harness.commit({ lookups: [member('m1', 'r1')] });
+    const client = await connect();
+    const gate = Promise.withResolvers<void>();
+    let reads = 0;
+    harness.storage.beforeRead = (what) => (what === 'lookups' && reads++ === 0 ? gate.promise : undefined);
+    harness.commit({ lookups: [member('m2', 'r2')] });
+    await expect.poll(() => reads).toBe(1);
+    // Asks for resolving again, but changes no bucket.
+    harness.commit({ lookups: [member('m3', 'r2')], ...reached(9n) });
+    gate.resolve();
+    await client.until(() => client.writeCheckpoint === 9n);
+    expect(client.tracked!.buckets.size).toBe(4);
+    expect(told(client)).toEqual([undefined, undefined, '9']);
   });
 
   test('two sessions of one client are both told (S-614), one without client_id is not', async () => {
