@@ -60,13 +60,16 @@ export interface LookupKey {
   readonly key: string;
 }
 
-/** Where a source row currently is, as an opaque string of the pipeline; null removes the record. */
+/** Where a source row currently is, as an opaque string of the pipeline; null removes the record. One write per key and batch. */
 export interface RowStateWrite {
   readonly key: string;
   readonly state: string | null;
   /** The committed state before the present source transaction; needed when the flush is not final. */
   readonly previous: string | null;
-  /** There is certainly no record under this key yet (a first copy): it need not be looked for. */
+  /**
+   * There is certainly no record under this key, nor was there ever a committed one, except before `dropRowStates` (a first copy): it need
+   * not be looked for, and many of them in one commit may be stored together.
+   */
   readonly isNew?: true;
 }
 
@@ -208,7 +211,7 @@ export interface SourceWriter {
   scanDefinition(definition: number, signal?: AbortSignal): AsyncIterable<Chunk>;
   /** All entries of a lookup in (key, row, op) order, unpublished ones included. */
   scanLookup(lookup: number, signal?: AbortSignal): AsyncIterable<LookupEntry>;
-  /** Removes row states by prefix in bounded steps; for generations that no progress names any more. */
+  /** Removes row states by prefix (see `rowStatePrefix`) in bounded steps; for generations that no progress names any more. */
   dropRowStates(prefix: string): Promise<void>;
   /**
    * Atomically: `to` takes over writing the definitions that its version keeps from `from`; when this was the last

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { BucketRef } from '../contract.ts';
 import { rowStateKey } from '../contract.ts';
@@ -125,7 +126,13 @@ export function schema(factory: StorageFactory): void {
       withInstance(factory, async ({ storage }) => {
         const { writer, stream, id } = await activate(storage);
         const before = await storage.figures();
-        const rows = rowsFor({ definition: id('b'), key: '[]' }, 'r', 200, JSON.stringify({ text: 'x'.repeat(5000) }));
+        // Text that does not shrink to nothing.
+        const rows = Array.from({ length: 200 }, (_, at) => ({
+          definition: id('b'),
+          key: '[]',
+          id: `r${at}`,
+          data: JSON.stringify({ text: randomBytes(2500).toString('hex') }),
+        }));
         const lookups = Array.from({ length: 2000 }, (_, at) => ({
           lookup: id('l'),
           key: `["${'y'.repeat(200)}${at}"]`,
