@@ -4,6 +4,7 @@ import type { StorageFactory } from './factory.ts';
 import { flushAndRead } from './flush-and-read.ts';
 import { hugeTransaction } from './huge-transaction.ts';
 import { modelBased } from './model-based.ts';
+import { newRowStates } from './new-row-states.ts';
 import { notices } from './notices.ts';
 import { pausedWriter } from './paused-writer.ts';
 import { schema } from './schema.ts';
@@ -16,6 +17,7 @@ import { writeCheckpoints } from './write-checkpoints.ts';
 export function bucketStorageConformance(factory: StorageFactory): void {
   describe(`bucket storage on ${factory.name}`, () => {
     flushAndRead(factory);
+    newRowStates(factory);
     notices(factory);
     severalSources(factory);
     takeOver(factory);

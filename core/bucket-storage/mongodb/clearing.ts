@@ -8,6 +8,7 @@ import { withMark } from './versions.ts';
 
 const CHUNKS_PER_STEP = 500;
 const SMALL_PER_STEP = 2000;
+const BLOCKS_PER_STEP = 64;
 /** Stopped versions that are kept for the record. */
 const VERSIONS_KEPT = 50;
 
@@ -72,7 +73,7 @@ async function* unusedDefinitions(
 
 /** Row states belong to the version that created their definitions. */
 async function* unusedRowStates(
-  { versions, rowStates }: Collections,
+  { versions, rowStates, rowStateBlocks }: Collections,
   used: readonly VersionDocument[],
 ): AsyncGenerator<void> {
   const groups = new Set(used.flatMap((version) => version.definitions.map((definition) => definition.since)));
@@ -81,7 +82,9 @@ async function* unusedRowStates(
     .toArray();
   for (const { _id: version } of ended) {
     if (groups.has(version)) continue;
-    while ((await deleteSome(rowStates, prefixRange(`${version}/`), SMALL_PER_STEP)) > 0) yield;
+    const range = prefixRange(`${version}/`);
+    while ((await deleteSome(rowStateBlocks, range, BLOCKS_PER_STEP)) > 0) yield;
+    while ((await deleteSome(rowStates, range, SMALL_PER_STEP)) > 0) yield;
     await versions.updateOne({ _id: version }, { $set: { cleared: true } });
     yield;
   }

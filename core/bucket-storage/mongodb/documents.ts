@@ -32,9 +32,18 @@ export interface LookupDocument {
   o?: number;
 }
 
+/** Hides what blocks hold under this key. `s`: null: the row of a block was removed. */
 export interface RowStateDocument {
   _id: string;
-  s: string;
+  s: string | null;
+}
+
+/** States of rows as a first copy wrote them; never changed. See row-state-blocks.ts. */
+export interface RowStateBlockDocument {
+  _id: string;
+  /** Hashes of the keys. */
+  h: number[];
+  d: Binary | Buffer;
 }
 
 /** Committed row states that an unfinished transaction of stream `s` replaced; `t`: number of that transaction. */
@@ -230,6 +239,7 @@ export interface Collections {
   readonly chunks: Collection<ChunkDocument>;
   readonly lookups: Collection<LookupDocument>;
   readonly rowStates: Collection<RowStateDocument>;
+  readonly rowStateBlocks: Collection<RowStateBlockDocument>;
   readonly undo: Collection<UndoDocument>;
   readonly staged: Collection<StagedDocument>;
   readonly commits: Collection<CommitDocument>;
@@ -250,6 +260,7 @@ export const COLLECTION_NAMES = {
   chunks: 'bucket_data',
   lookups: 'lookups',
   rowStates: 'row_states',
+  rowStateBlocks: 'row_state_blocks',
   undo: 'undo',
   staged: 'staged_write_checkpoints',
   commits: 'commits',
@@ -271,6 +282,7 @@ export function collectionsOf(db: Db): Collections {
     chunks: db.collection(names.chunks, { promoteBuffers: true }),
     lookups: db.collection(names.lookups),
     rowStates: db.collection(names.rowStates),
+    rowStateBlocks: db.collection(names.rowStateBlocks, { promoteBuffers: true }),
     undo: db.collection(names.undo),
     staged: db.collection(names.staged, int64),
     commits: db.collection(names.commits),

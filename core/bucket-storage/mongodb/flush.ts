@@ -9,7 +9,7 @@ import { insertLookups } from './lookups.ts';
 import { listsOf, mergeLists, type NoticeLists } from './notice-lists.ts';
 import { announce, keepLists, takeHeld } from './publication.ts';
 import { recordReached, stageCustom, takeStaged } from './reached-write-checkpoints.ts';
-import { keepForUndo, writeRowStates } from './row-states.ts';
+import { type BlockPresence, keepForUndo, writeRowStates } from './row-states.ts';
 import { recordActivation } from './activation.ts';
 
 export interface FlushContext {
@@ -19,6 +19,7 @@ export interface FlushContext {
   /** Unique among the flushes of this stream. */
   readonly name: string;
   readonly prepared: PreparedChunks;
+  readonly blockPresence: BlockPresence;
   /** What earlier flushes of the same transaction changed. */
   readonly gathered: NoticeLists;
 }
@@ -45,7 +46,9 @@ export async function writeFlush(
   if (unfinished !== null) {
     await keepForUndo(collections, { stream: id, transaction: plan.stream.transaction, name }, rowStates, session);
   }
-  await writeRowStates(collections, rowStates, session);
+  // Undoing knows rows, not blocks.
+  const blocksAt = unfinished === null ? plan.before.tick : null;
+  await writeRowStates(collections, context.blockPresence, rowStates, blocksAt, session);
   const reached = await writeCheckpoints(context, plan, batch, session);
   const lists = mergeLists([context.gathered, listsOf(content, reached)]);
   if (commit?.progress !== undefined) {

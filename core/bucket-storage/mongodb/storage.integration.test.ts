@@ -5,7 +5,9 @@ import { realClock } from '#core/platform/clock.ts';
 import { mongodb, startMongodb } from '#test/services/mongodb.ts';
 import { activate, commitAt, rowsFor, write } from '../conformance/content.ts';
 import { type Bench, withInstance } from '../conformance/factory.ts';
+import { rowStateKey, rowStatePrefix } from '../contract.ts';
 import { mongodbFactory } from './opener.fixture.ts';
+import { blockId } from './row-state-blocks.ts';
 import { openMongodbStorage } from './storage.ts';
 
 const log = { info: () => undefined, warn: () => undefined };
@@ -120,6 +122,24 @@ describe('reads stay within their ranges', () => {
       expect(lookups.docs).toBeLessThanOrEqual(30);
     }));
 
+  test('row states of a first copy examine one block each, and none when there are none', () =>
+    withInstance(mongodbFactory, async ({ storage, instance }) => {
+      const { writer, stream } = await activate(storage);
+      const keys = (generation: number) =>
+        Array.from({ length: 3000 }, (_, row) => rowStateKey(1, 1, generation, `${row}`));
+      const rowStates = keys(0).map((key) => ({ key, state: 'state', previous: null, isNew: true as const }));
+      await write(writer, stream.id, { rowStates }, commitAt('p1'));
+      const some = keys(0).filter((_, at) => at % 300 === 0);
+      const found = await examined(instance.url, () => writer.readRowStates(some));
+      // The instance document is one more.
+      expect(found.docs).toBeLessThanOrEqual(some.length + 1);
+      expect(found.plans).toContainEqual(expect.stringContaining('h: 1'));
+      const next = await storage.takeOver('s1', 'next');
+      await next.readRowStates([rowStateKey(1, 1, 1, 'first'), ...some]);
+      const none = await examined(instance.url, () => next.readRowStates(keys(1)));
+      expect(none.docs).toBeLessThanOrEqual(1);
+    }));
+
   test('a take-over finds unfinished chunks by their index', () =>
     withInstance(mongodbFactory, async (bench) => {
       const { url, storage } = await many(bench);
@@ -129,6 +149,71 @@ describe('reads stay within their ranges', () => {
       await write(next, stream!.id, { rows: rowsFor({ definition, key: '["u3"]' }, 'lost', 5), chunkSize: 1 });
       const { docs } = await examined(url, () => storage.takeOver('s1', 'after'));
       expect(docs).toBeLessThanOrEqual(60);
+    }));
+});
+
+describe('row states of a first copy', () => {
+  const copied = async ({ storage, instance }: Bench) => {
+    const { writer, stream } = await activate(storage);
+    const keys = Array.from({ length: 320 }, (_, row) => rowStateKey(1, 1, 0, `${row}`));
+    const rowStates = keys.map((key) => ({ key, state: 'state', previous: null, isNew: true as const }));
+    await write(writer, stream.id, { rowStates }, commitAt('p1'));
+    const remove = (key: string) =>
+      write(writer, stream.id, { rowStates: [{ key, state: null, previous: null }] }, commitAt('p2'));
+    const count = () =>
+      withDatabase(instance.url, async (db) => ({
+        single: await db.collection('row_states').countDocuments(),
+        blocks: await db.collection('row_state_blocks').countDocuments(),
+      }));
+    return { writer, stream, keys, remove, count };
+  };
+
+  test('stand in blocks; a removed one leaves a document only where a block has it', () =>
+    withInstance(mongodbFactory, async (bench) => {
+      const { writer, stream, keys, remove, count } = await copied(bench);
+      expect(await count()).toEqual({ single: 0, blocks: 10 });
+      await remove(keys[0]!);
+      await remove(keys[0]!);
+      expect(await count()).toEqual({ single: 1, blocks: 10 });
+      await remove(rowStateKey(1, 1, 0, 'unknown'));
+      await remove(rowStateKey(1, 1, 7, '0'));
+      const own = [{ key: rowStateKey(1, 1, 0, 'late'), state: 'late', previous: null }];
+      await write(writer, stream.id, { rowStates: own }, commitAt('p3'));
+      await remove(own[0]!.key);
+      expect(await count()).toEqual({ single: 1, blocks: 10 });
+      await writer.dropRowStates(rowStatePrefix(1, 1, 0));
+      expect(await count()).toEqual({ single: 0, blocks: 0 });
+    }));
+
+  test('of flushes that are not final, and of few rows, stand alone', () =>
+    withInstance(mongodbFactory, async ({ storage, instance }) => {
+      const { writer, stream } = await activate(storage);
+      const rows = (generation: number, length: number) =>
+        Array.from({ length }, (_, row) => ({
+          key: rowStateKey(1, 1, generation, `${row}`),
+          state: 'state',
+          previous: null,
+          isNew: true as const,
+        }));
+      await write(writer, stream.id, { rowStates: rows(0, 200) });
+      await write(writer, stream.id, { rowStates: rows(1, 10) }, commitAt('p1'));
+      await withDatabase(instance.url, async (db) => {
+        expect(await db.collection('row_states').countDocuments()).toBe(210);
+        expect(await db.collection('row_state_blocks').countDocuments()).toBe(0);
+      });
+    }));
+
+  test('with equal hashes are told apart, however many blocks have one of them', () =>
+    withInstance(mongodbFactory, async (bench) => {
+      const { writer, keys } = await copied(bench);
+      await withDatabase(bench.instance.url, async (db) => {
+        const blocks = db.collection<{ _id: string }>('row_state_blocks');
+        const first = (await blocks.findOne({}))!;
+        const other = rowStatePrefix(1, 2, 0);
+        const copies = Array.from({ length: 1200 }, (_, at) => ({ ...first, _id: blockId(other, 1, at) }));
+        await blocks.insertMany(copies);
+      });
+      expect(await writer.readRowStates(keys)).toEqual(keys.map(() => 'state'));
     }));
 });
 

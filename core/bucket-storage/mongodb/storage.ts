@@ -112,13 +112,14 @@ async function figures(collections: Collections): Promise<StorageFigures> {
     }[];
     return parts.reduce((sum, part) => sum + part.storageStats.size, 0);
   };
-  const { chunks, lookups, rowStates } = collections;
-  const [operationBytes, parameterBytes, rowStateBytes] = await Promise.all([
+  const { chunks, lookups, rowStates, rowStateBlocks } = collections;
+  const [operationBytes, parameterBytes, singleBytes, blockBytes] = await Promise.all([
     sizeOf(chunks),
     sizeOf(lookups),
     sizeOf(rowStates),
+    sizeOf(rowStateBlocks),
   ]);
-  return { operationBytes, parameterBytes, rowStateBytes };
+  return { operationBytes, parameterBytes, rowStateBytes: singleBytes + blockBytes };
 }
 
 async function destroy({ db }: Collections): Promise<void> {

@@ -17,7 +17,7 @@ import { failureKind, isTimeLimit } from './failure.ts';
 import { fieldOf } from './ids.ts';
 import { endTransactions, hexOf, sessionId, sessionsOfOthers } from './open-transactions.ts';
 import { announce } from './publication.ts';
-import { writeRowStates } from './row-states.ts';
+import { createBlockPresence, writeRowStates } from './row-states.ts';
 import { publish, withStream } from './visibility.ts';
 import { fenced } from './writer.ts';
 
@@ -185,6 +185,7 @@ async function undoRowStates(
   check: (instance: Instance) => void,
 ): Promise<void> {
   const { undo } = collections;
+  const blockPresence = createBlockPresence(collections);
   for (;;) {
     const document: UndoDocument | null = await undo.findOne({ s: stream, t: transaction });
     if (document === null) break;
@@ -195,7 +196,7 @@ async function undoRowStates(
         instance,
         work: async (session) => {
           const writes = document.keys.map((key, at) => ({ key, state: document.states[at] ?? null }));
-          await writeRowStates(collections, writes, session);
+          await writeRowStates(collections, blockPresence, writes, null, session);
           await undo.deleteOne({ _id: document._id }, { session });
         },
       };

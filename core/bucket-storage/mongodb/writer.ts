@@ -1,4 +1,5 @@
 /** The writer of one source. Every change carries its epoch; see changes.ts. */
+import type { Collection, Filter } from 'mongodb';
 import type { Clock } from '../../platform/clock.ts';
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { FlushBatch, SourceWriter, TableIdentity } from '../contract.ts';
@@ -12,7 +13,7 @@ import { writeFlush } from './flush.ts';
 import { fieldOf } from './ids.ts';
 import { scanLookups } from './lookups.ts';
 import type { NoticeLists } from './notice-lists.ts';
-import { readRowStates, rowStateKeysBelow } from './row-states.ts';
+import { createBlockPresence, readRowStates, rowStateIdsBelow } from './row-states.ts';
 import { planSwitchOver } from './switch-over.ts';
 import { describeStreams } from './versions.ts';
 import { withStream } from './visibility.ts';
@@ -30,6 +31,7 @@ export interface WriterDependencies {
 
 const NOTHING: NoticeLists = { buckets: [], lookups: [], writeCheckpoints: [] };
 const ROW_STATES_PER_STEP = 5000;
+const ROW_STATE_BLOCKS_PER_STEP = 150;
 const EVERY_OP = Number.MAX_SAFE_INTEGER;
 
 export function createWriter(dependencies: WriterDependencies): SourceWriter {
@@ -38,6 +40,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
   /** What the flushes of an unfinished transaction changed, per stream. */
   const gathered = new Map<number, NoticeLists>();
   const prepared: PreparedChunks = new WeakMap();
+  const blockPresence = createBlockPresence(collections);
   let lost: Error | null = null;
   let flushes = 0;
 
@@ -79,7 +82,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
   const flush = async (batch: FlushBatch) => {
     const name = `${epoch}.${++flushes}`;
     const { stream } = batch;
-    const context = { collections, source, name, prepared, gathered: gathered.get(stream) ?? NOTHING };
+    const context = { collections, source, name, prepared, blockPresence, gathered: gathered.get(stream) ?? NOTHING };
     let replaced: number | null = null;
     const { lists, ...result } = await change(async (instance, mark) => {
       const nowMs = clock.now();
@@ -96,6 +99,23 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
     if (batch.commit !== undefined)
       dependencies.committed(replaced === null ? null : { stream, transaction: replaced });
     return result;
+  };
+
+  /** In fenced steps. */
+  const drop = async <D extends { _id: string }>(
+    collection: Collection<D>,
+    prefix: string,
+    limit: number,
+  ): Promise<void> => {
+    for (;;) {
+      const ids = await read(() => rowStateIdsBelow(collection, prefix, limit));
+      if (ids.length === 0) return;
+      const filter = { _id: { $in: ids } } as Filter<D>;
+      await change((instance, mark) => ({
+        instance: seal(instance, mark),
+        work: async (session) => void (await collection.deleteMany(filter, { session })),
+      }));
+    }
   };
 
   return {
@@ -123,7 +143,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
       }),
     registerTable: (identity) =>
       change((instance, mark) => registerTable(collections, instance, identity, (next) => seal(next, mark))),
-    readRowStates: (keys) => read(() => readRowStates(collections, keys)),
+    readRowStates: (keys) => read(() => readRowStates(collections, blockPresence, keys)),
     readTotals: (buckets) => read(() => totalsAsOf(collections, buckets, EVERY_OP)),
     prepare: (chunks) => prepareChunks(prepared, chunks),
     flush,
@@ -135,14 +155,9 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
     scanDefinition: (definition, signal) => codedItems(scanChunks(collections, definition, checkNow), signal),
     scanLookup: (lookup, signal) => codedItems(scanLookups(collections, lookup, checkNow), signal),
     dropRowStates: async (prefix) => {
-      for (;;) {
-        const keys = await read(() => rowStateKeysBelow(collections, prefix, ROW_STATES_PER_STEP));
-        if (keys.length === 0) return;
-        await change((instance, mark) => ({
-          instance: seal(instance, mark),
-          work: async (session) => void (await collections.rowStates.deleteMany({ _id: { $in: keys } }, { session })),
-        }));
-      }
+      // Blocks first: what hides their rows must not go before them.
+      await drop(collections.rowStateBlocks, prefix, ROW_STATE_BLOCKS_PER_STEP);
+      await drop(collections.rowStates, prefix, ROW_STATES_PER_STEP);
     },
     switchOver: (options) =>
       change((instance, mark) =>

@@ -28,7 +28,7 @@ const CLUSTERED = [COLLECTION_NAMES.chunks, COLLECTION_NAMES.lookups, COLLECTION
 export const migration: Migration = {
   name: '0001-collections',
   breaking: true,
-  async run({ db, instance, chunks, lookups, undo, staged, held, streams, tables, writeCheckpoints }) {
+  async run({ db, instance, chunks, lookups, rowStateBlocks, undo, staged, held, streams, tables, writeCheckpoints }) {
     const existing = new Set((await db.listCollections({}, { nameOnly: true }).toArray()).map((item) => item.name));
     for (const name of Object.values(COLLECTION_NAMES)) {
       if (existing.has(name)) continue;
@@ -38,6 +38,7 @@ export const migration: Migration = {
     const unfinished = { name: UNFINISHED_INDEX, partialFilterExpression: { u: { $exists: true } } };
     await chunks.createIndex({ u: 1, o: 1 }, unfinished);
     await lookups.createIndex({ u: 1, o: 1 }, unfinished);
+    await rowStateBlocks.createIndex({ h: 1 });
     await undo.createIndex({ s: 1, t: 1 });
     await staged.createIndex({ s: 1, t: 1 });
     await held.createIndex({ hold: 1, _id: 1 });
