@@ -184,7 +184,7 @@ describe('while less urgent data is being sent', () => {
   });
 });
 
-test('any mixture of commits keeps the rules of priorities', async () => {
+test('any mixture of commits keeps the rules of priorities', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.array(fc.nat(3), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 12 }),
@@ -202,6 +202,6 @@ test('any mixture of commits keeps the rules of priorities', async () => {
         session.session.closed();
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });

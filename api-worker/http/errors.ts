@@ -36,7 +36,7 @@ function translate(error: unknown, request: IncomingMessage): unknown {
   const { code, message, statusCode } = error as Partial<FastifyError>;
   if (isCodedError(error) || typeof code !== 'string') return error;
   // Nobody hears the answer, but it is not ours to repair.
-  if (request.destroyed && !request.complete)
+  if ((request.destroyed || statusCode === 400) && !request.complete && !code.startsWith('FST_ERR'))
     return codedError('PSYNC_S2001', 'The client went away before its request was complete', { status: 400 });
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return codedError('PSYNC_S2020', 'The request body is too large');
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return codedError('PSYNC_S2004', 'Unsupported Media Type');
