@@ -142,8 +142,8 @@ export function writeProbeFiles(health: Health, folder: string, onError: (error:
     for (const kind of PROBE_KINDS) {
       const path = join(folder, kind);
       if (health.isPositive(kind)) {
-        await writeFile(`${path}.new`, JSON.stringify(health.body()));
-        await rename(`${path}.new`, path);
+        await writeFile(`${path}.${process.pid}`, JSON.stringify(health.body()));
+        await rename(`${path}.${process.pid}`, path);
       } else {
         await rm(path, { force: true });
       }
