@@ -64,6 +64,8 @@ export function createServer(options: {
       answerBrokenRequest(error, socket, isAnswering, clock);
     },
     frameworkErrors: handleError,
+    // A HEAD of a route that creates something would create it.
+    exposeHeadRoutes: false,
     // Answers in the same form as ours; its own 503 is not.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 500 },

@@ -132,11 +132,10 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
   const parameters = item['parameters'] ?? null;
   if (isTooDeep(parameters)) report(`${path}/parameters`, `must not be nested deeper than ${MAX_DEPTH}`);
   const priority = item['override_priority'] ?? null;
-  const isPriority =
-    priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0 && priority <= 3);
+  const isPriority = priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0);
   if (!isPriority) report(`${path}/override_priority`, 'must be null or one of 0, 1, 2, 3');
   // Parameters of another type than object become an error of the stream, not of the session (S-535).
-  return { stream: item['stream'], parameters, overridePriority: isPriority ? priority : null };
+  return { stream: item['stream'], parameters, overridePriority: isPriority ? lowest(priority) : null };
 }
 
 function isTooDeep(value: unknown): boolean {
@@ -160,4 +159,11 @@ function cutMetadata(value: unknown): Readonly<Record<string, string>> | undefin
     if (entries.length >= MAX_APP_METADATA_KEYS) break;
   }
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+const LOWEST_PRIORITY = 3;
+
+/** Clients take any whole number (S-493), and the service before let it pass (wire/06): less urgent than 3 there is nothing. */
+function lowest(priority: number | null): number | null {
+  return priority === null ? null : Math.min(priority, LOWEST_PRIORITY);
 }
