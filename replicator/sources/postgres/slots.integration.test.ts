@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { postgres, startPostgres } from '#test/services/postgres.ts';
+import { createCopyChannel } from './copy-channel.ts';
 import { newCursor, openTestSource, record, session } from './testing.ts';
 
 const signal = new AbortController().signal;
@@ -10,7 +12,7 @@ describe.each([15, 18])('slots, Postgres %i', (version) => {
     await using server = await startPostgres({
       version,
       durable: false,
-      settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '2MB', max_wal_size: '4MB', wal_keep_size: '0' },
+      settings: { max_slot_wal_keep_size: '1MB', min_wal_size: '32MB', max_wal_size: '32MB', wal_keep_size: '0' },
     });
     await using database = await server.createDatabase();
     await using app = await session(database.url);
@@ -106,22 +108,36 @@ describe.each([15, 18])('slots, Postgres %i', (version) => {
     const snapshot = await source.createCursor(cursor, signal);
     await snapshot.close();
     // Our own role, but another application.
-    await using other = await session(database.url);
-    const busy = other
-      .query(
-        `SELECT count(*) FROM pg_logical_slot_get_binary_changes($1, NULL, NULL, 'proto_version', '1', 'publication_names', 'powersync'), pg_sleep(3)`,
-        [cursor],
-      )
-      .catch(String);
-    await delay(500);
-    const { rows } = await app.query(`SELECT active FROM pg_replication_slots WHERE slot_name = $1`, [cursor]);
+    const other = new pg.Client({
+      connectionString: database.url,
+      application_name: 'somebody else',
+      replication: 'database',
+    } as pg.ClientConfig);
+    other.on('error', () => undefined);
+    await other.connect();
+    const channel = createCopyChannel(other);
+    const held = channel
+      .run(`START_REPLICATION SLOT "${cursor}" LOGICAL 0/0 (proto_version '1', publication_names 'powersync')`, {
+        data: () => undefined,
+      })
+      .catch(() => undefined);
+    const holder = async (): Promise<number | null> =>
+      (await app.query(`SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1`, [cursor])).rows[0]
+        .active_pid;
+    let pid: number | null = null;
+    while (pid === null) pid = await holder();
     const stream = record(source, cursor, snapshot.position);
-    await delay(200);
-    expect(await busy).not.toBeTypeOf('string');
+    // Long enough for several attempts.
+    await delay(1000);
+    expect(await holder()).toBe(pid);
+    expect(stream.events).toEqual([]);
     // Once it is free the stream begins.
+    channel.abandon();
+    await held;
+    await other.end();
     await stream.passed(await source.head());
+    expect(await holder()).not.toBe(pid);
     await stream.stop();
-    expect(rows[0].active).toBeTypeOf('boolean');
     await source.dropCursor(cursor);
     await source.close();
   });

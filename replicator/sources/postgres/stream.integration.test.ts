@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PrivatePostgres } from '#test/services/contract.ts';
@@ -6,6 +8,10 @@ import { startPostgres } from '#test/services/postgres.ts';
 import type { Position, Source, StreamEvent } from '../contract.ts';
 import { positionOf } from './position.ts';
 import { newCursor, openTestSource, record, session } from './testing.ts';
+
+setFlagsFromString('--expose-gc');
+/** What is not collected yet would count as held. */
+const collectGarbage = runInNewContext('gc') as () => void;
 
 interface Prepared extends AsyncDisposable {
   readonly app: pg.Client;
@@ -162,7 +168,10 @@ describe.each([15, 18])('stream, Postgres %i', (version) => {
     await using t = await prepare('CREATE TABLE t (id int PRIMARY KEY, v text)');
     await t.app.query(`INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 60000) n`);
     const megabyte = 1024 * 1024;
-    const received = (): number => process.memoryUsage().arrayBuffers;
+    const received = (): number => {
+      collectGarbage();
+      return process.memoryUsage().arrayBuffers;
+    };
     const before = received();
     let inserts = 0;
     let begins = 0;
