@@ -102,7 +102,7 @@ function localRecipe(programs: PostgresPrograms, settings: string[], files: Reco
     user: programs.user,
     environment,
     prepare: (folder) => initialise(programs, folder, files, environment),
-    readyLine: /database system is ready to accept connections/,
+    readyLine: /database system is ready to accept (read-only )?connections/,
     // Fast shutdown: ends open connections instead of waiting for them.
     stopSignal: 'SIGINT',
   };
