@@ -83,15 +83,23 @@ export interface TableReport {
   readonly errors: readonly { readonly level: 'warning' | 'fatal'; readonly code: string; readonly message: string }[];
 }
 
+/** Something an operator should know or do about a source. */
+export interface Finding {
+  readonly level: 'warning' | 'fatal';
+  readonly code: string;
+  readonly message: string;
+  /** The source could not be asked: says nothing about its settings. */
+  readonly unanswered?: true;
+}
+
 /** Result of a connection test (R-11): each failure its own message. */
 export interface CheckReport {
+  /** Nothing is fatal for the source as a whole; single tables may still be unusable. */
   readonly ok: boolean;
   readonly serverVersion: string | null;
-  readonly findings: readonly {
-    readonly level: 'warning' | 'fatal';
-    readonly code: string;
-    readonly message: string;
-  }[];
+  readonly findings: readonly Finding[];
+  /** One per wanted table (`want`), with what is wrong with it. */
+  readonly tables: readonly TableReport[];
 }
 
 export interface CopyPart {
@@ -142,19 +150,32 @@ export interface SourceStatus {
 /** The slot/cursor is gone or unusable: start over with a new one while clients are still served (R-72, R-103, R-108). */
 export type OpenResult =
   | { readonly kind: 'ok' }
-  | { readonly kind: 'lost'; readonly code: string; readonly reason: string };
+  | {
+      readonly kind: 'lost';
+      readonly code: string;
+      /** What happened, and what prevents it next time; whole sentences. */
+      readonly reason: string;
+      /**
+       * missing: it does not exist. invalidated: the source gave it up, and may do so again (R-108). diverged: it is there, but does not
+       * continue what was stored (storage or source were restored, a fail-over lost transactions).
+       */
+      readonly why: 'missing' | 'invalidated' | 'diverged';
+    };
 
 /** One connection of `replication.connections[]`, opened for replication. */
 export interface Source {
   readonly tag: string;
   comparePositions(a: Position, b: Position): number;
-  /** Prerequisites, permissions, publication (R-80…R-99). */
-  check(): Promise<CheckReport>;
+  /**
+   * Prerequisites, permissions, publication, wanted tables (R-80…R-99). Never rejects. `connect` false: without trying whether another
+   * replication connection can be opened, for looking again while a stream runs.
+   */
+  check(options?: { readonly connect?: boolean }): Promise<CheckReport>;
   /** All tables that the role can see, for validation (R-77). */
   schema(): Promise<readonly (SourceTable & { readonly columnTypes: readonly string[] })[]>;
   /** Values of omitted columns from what was retained; same mapping as the stream's own (R-113). */
   fill(change: Extract<Change, { kind: 'insert' | 'update' }>, retained: RetainedValues): SourceRow;
-  /** The row as it is now, for the rare case that nothing was retained; null if it is gone. */
+  /** The row as it is now, for the rare case that nothing was retained; null if it is gone. PSYNC_S1152 when the table may not be read. */
   fetchRow(table: ReplicatedTable, key: string): Promise<SourceRow | null>;
 
   /** Creates a new cursor (Postgres: slot `name`) and a snapshot at its very start. */
@@ -212,6 +233,8 @@ export interface SourceDependencies {
   };
   readonly metrics?: { replicatedBytes(bytes: number): void };
   readonly snapshotConnections: number;
+  /** Bucket storage is on the same server (R-85). */
+  readonly sharesServerWithStorage?: boolean;
   /** Value options that change the mapping of types (S-43…S-49, S-285…S-302). */
   readonly valueOptions: () => ValueOptions;
 }

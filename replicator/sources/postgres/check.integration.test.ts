@@ -30,6 +30,31 @@ describe.each([15, 18])('check, Postgres %i', (version) => {
     await source.close();
   });
 
+  test('wanted tables, each with what is wrong with it (R-11, R-90, R-115)', async () => {
+    await using database = await (await postgres({ version })).createDatabase();
+    await using app = await session(database.url);
+    await withRole(app, database.name, 'LOGIN REPLICATION', async (username) => {
+      await app.query(`
+        CREATE TABLE open (id int PRIMARY KEY); CREATE TABLE guarded (id int PRIMARY KEY); CREATE TABLE bare (id int);
+        CREATE TABLE secret (id int PRIMARY KEY); CREATE TABLE unseen (id int);
+        ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION powersync FOR TABLE open, guarded, bare, secret;
+        GRANT SELECT ON open, guarded, bare TO ${username}`);
+      const source = openTestSource(database.url, { connection: { username, password: 'p' } });
+      source.want(({ name }) => name !== 'unseen');
+      const report = await source.check({ connect: false });
+      expect(report).toMatchObject({ ok: true, findings: [] });
+      expect(
+        Object.fromEntries(report.tables.map(({ name, errors }) => [name, errors.map(({ code }) => code)])),
+      ).toEqual({
+        open: [],
+        guarded: ['PSYNC_S1145'],
+        bare: ['PSYNC_S1150'],
+        secret: ['PSYNC_S1152'],
+      });
+      await source.close();
+    });
+  });
+
   test('a minimal role is enough for everything (R-86)', async () => {
     await using database = await (await postgres({ version })).createDatabase();
     await using app = await session(database.url);

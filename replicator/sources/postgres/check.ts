@@ -1,41 +1,70 @@
-import type { CheckReport } from '../contract.ts';
+import type { CheckReport, Finding, TableReport } from '../contract.ts';
 import { endQuietly, connectPrimary } from './connect.ts';
 import { oldestVersion, type PostgresConnection, publicationName } from './config.ts';
 import { replicationRoleAdvice, slotsQuery, sourceError } from './errors.ts';
+import { findTables } from './published-tables.ts';
 import { readServerFacts } from './server.ts';
 import type { SideQueries } from './side-queries.ts';
 
-type Finding = CheckReport['findings'][number];
+export interface CheckOptions {
+  /** Try whether a replication connection can be opened. */
+  readonly connect: boolean;
+  readonly sharesServerWithStorage: boolean;
+  isWanted(table: { schema: string; name: string }): boolean;
+}
+
+/** Below this version a source and bucket storage on one server are refused (R-85). */
+const sharedServerVersion = 140_000;
 
 /**
- * Everything replication needs of the server, the role and the publication (R-80…R-99), each problem as a finding of its own (R-11).
- * Never rejects: what cannot be asked is a finding too.
+ * Everything replication needs of the server, the role, the publication and the tables (R-80…R-99), each problem as a finding of its
+ * own (R-11). Never rejects: what cannot be asked is a finding too.
  */
-export async function checkSource(connection: PostgresConnection, queries: SideQueries): Promise<CheckReport> {
+export async function checkSource(
+  connection: PostgresConnection,
+  queries: SideQueries,
+  options: CheckOptions,
+): Promise<CheckReport> {
   const findings: Finding[] = [];
   const attempt = async <T>(work: () => Promise<T>): Promise<T | null> => {
     try {
       return await work();
     } catch (error) {
       const { code, description } = sourceError(error, 'Checking the source');
-      findings.push({ level: 'fatal', code, message: description });
+      findings.push({ level: 'fatal', code, message: description, unanswered: true });
       return null;
     }
   };
+  const done = (serverVersion: string | null, tables: readonly TableReport[] = []): CheckReport => ({
+    ok: findings.every(({ level }) => level !== 'fatal'),
+    serverVersion,
+    findings,
+    tables,
+  });
+  const fatal = (code: string, message: string): void => void findings.push({ level: 'fatal', code, message });
 
   const facts = await attempt(() => queries.using('Checking the source', readServerFacts));
-  if (facts === null) return { ok: false, serverVersion: null, findings };
+  if (facts === null) return done(null);
   if (facts.versionNumber < oldestVersion) {
-    const message = `The source is Postgres ${facts.version}; version 11 or later is needed.`;
-    return { ok: false, serverVersion: facts.version, findings: [{ level: 'fatal', code: 'PSYNC_S1175', message }] };
+    fatal('PSYNC_S1175', `The source is Postgres ${facts.version}; version 11 or later is needed.`);
+    return done(facts.version);
+  }
+  if (options.sharesServerWithStorage && facts.versionNumber < sharedServerVersion) {
+    const server = `Source and bucket storage are on one server, which is Postgres ${facts.version}`;
+    fatal('PSYNC_S1144', `${server}. Upgrade it to 14 or later, or use another one for bucket storage.`);
   }
   findings.push(...((await attempt(() => checkSettings(queries))) ?? []));
   findings.push(...((await attempt(() => checkPublication(queries, facts.versionNumber))) ?? []));
+  const tables = await attempt(() =>
+    queries.using('Checking the tables of the source', (client) =>
+      findTables(client, facts, connection.tag, options.isWanted),
+    ),
+  );
   // The attributes of the role tell most of it, the attempt the rest: pg_hba.conf, providers, free walsenders.
-  if (findings.every(({ code }) => code !== 'PSYNC_S1172')) {
+  if (options.connect && findings.every(({ code }) => code !== 'PSYNC_S1172')) {
     await attempt(async () => endQuietly(await connectPrimary(connection, { replication: true })));
   }
-  return { ok: findings.every(({ level }) => level !== 'fatal'), serverVersion: facts.version, findings };
+  return done(facts.version, tables?.reports);
 }
 
 interface SettingsRow {

@@ -1,4 +1,6 @@
+import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SourceRow } from '#core/sync-config/values.ts';
+import { sqlState } from './errors.ts';
 import { keyTexts, type RowLayout } from './rows.ts';
 import type { SideQueries } from './side-queries.ts';
 import { qualifiedName, quoteIdentifier } from './tables.ts';
@@ -8,6 +10,7 @@ const asText = { getTypeParser: () => (value: string) => value };
 
 /**
  * The row as it is now, by its identity; null if it is gone, or for a table identified by all its columns (whose changes are complete).
+ * Rejects with PSYNC_S1152 when the role may not read the table, which must not stop the others (R-88).
  */
 export async function fetchRow(queries: SideQueries, layout: RowLayout, key: string): Promise<SourceRow | null> {
   const { published, table, decoders, forms } = layout;
@@ -16,15 +19,22 @@ export async function fetchRow(queries: SideQueries, layout: RowLayout, key: str
   const conditions = table.identityColumns.map(
     (index, number) => `${quoteIdentifier(table.columns[index]!)} = $${number + 1}`,
   );
-  const values = await queries.using('Reading one row of the source', async (client) => {
-    const { rows } = await client.query<(string | null)[]>({
-      text: `SELECT ${columns} FROM ONLY ${qualifiedName(published)} WHERE ${conditions.join(' AND ')} LIMIT 1`,
-      values: [...keyTexts(table, key)],
-      rowMode: 'array',
-      types: asText,
+  const query = {
+    text: `SELECT ${columns} FROM ONLY ${qualifiedName(published)} WHERE ${conditions.join(' AND ')} LIMIT 1`,
+    values: [...keyTexts(table, key)],
+    rowMode: 'array' as const,
+    types: asText,
+  };
+  const values = await queries
+    .using(
+      'Reading one row of the source',
+      async (client) => (await client.query<(string | null)[]>(query)).rows[0] ?? null,
+    )
+    .catch((error: unknown) => {
+      if (sqlState((error as Error).cause) !== '42501') throw error;
+      const name = qualifiedName(published);
+      throw codedError('PSYNC_S1152', `Table ${name} cannot be read. Grant SELECT on it.`, { cause: error });
     });
-    return rows[0] ?? null;
-  });
   if (values === null) return null;
   return values.map((text, index) => (text === null || forms[index] === 0 ? null : decoders[index]!.fromText(text)));
 }

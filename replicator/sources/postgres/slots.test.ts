@@ -14,22 +14,24 @@ const state = (changes: Partial<SlotRow>, position: string | null = '00000000/00
   slotState('s', { ...good, ...changes }, 'app', position);
 
 describe('a slot is lost (R-72, R-103, R-108)', () => {
-  test.each<[string, Partial<SlotRow>, RegExp]>([
+  test.each<[string, Partial<SlotRow>, RegExp, string?]>([
     ['log removed', { wal_status: 'lost' }, /wal_removed.*max_slot_wal_keep_size/],
     ['reason of 17', { wal_status: 'lost', invalidation: 'rows_removed' }, /rows_removed/],
     ['wal_level lowered', { invalidation: 'wal_level_insufficient' }, /wal_level_insufficient.*wal_level = logical/],
     ['idle in 18', { invalidation: 'idle_timeout' }, /idle_timeout.*idle_replication_slot_timeout/],
     ['versions 11 and 12: no restart position', { wal_status: null, restart: null }, /wal_removed/],
-    ['of another database', { database: 'other' }, /another database/],
-    ['confirmed past what is stored', { confirmed: '0/201' }, /confirmed past/],
-    ['log of the server ends before what was received', { wal_end: '0/1FF' }, /log ends before/],
-  ])('%s', (_name, changes, reason) => {
-    expect(state(changes)).toEqual({ kind: 'lost', code: 'PSYNC_S1146', reason: expect.stringMatching(reason) });
+    ['of another database', { database: 'other' }, /another database/, 'missing'],
+    ['confirmed past what is stored', { confirmed: '0/201' }, /confirmed past/, 'diverged'],
+    ['log of the server ends before what was received', { wal_end: '0/1FF' }, /log ends before/, 'diverged'],
+  ])('%s', (_name, changes, reason, why = 'invalidated') => {
+    const lost = { kind: 'lost', code: 'PSYNC_S1146', reason: expect.stringMatching(reason), why };
+    expect(state(changes)).toEqual(lost);
   });
   test('and not there', () => {
     expect(slotState('s', undefined, 'app', null)).toMatchObject({
       kind: 'lost',
       reason: expect.stringContaining('does not exist'),
+      why: 'missing',
     });
   });
 });

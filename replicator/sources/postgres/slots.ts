@@ -48,20 +48,13 @@ function lost(slot: string, reason: string): OpenResult {
   return {
     kind: 'lost',
     code: 'PSYNC_S1146',
-    reason:
-      `Replication slot ${slot} was invalidated: ${reason}. ${what} A new slot is created and the tables are copied again.`.replace(
-        '  ',
-        ' ',
-      ),
+    reason: `Replication slot ${slot} was invalidated: ${reason}. ${what}`.trim(),
+    why: 'invalidated',
   };
 }
 
-function unusable(slot: string, why: string): OpenResult {
-  return {
-    kind: 'lost',
-    code: 'PSYNC_S1146',
-    reason: `Replication slot ${slot} ${why} A new slot is created and the tables are copied again.`,
-  };
+function unusable(slot: string, why: 'missing' | 'diverged', what: string): OpenResult {
+  return { kind: 'lost', code: 'PSYNC_S1146', reason: `Replication slot ${slot} ${what}`, why };
 }
 
 /**
@@ -75,18 +68,23 @@ export function slotState(
   database: string,
   position: Position | null,
 ): OpenResult {
-  if (row === undefined) return unusable(slot, 'does not exist.');
-  if (row.database !== database) return unusable(slot, 'belongs to another database.');
+  if (row === undefined) return unusable(slot, 'missing', 'does not exist.');
+  if (row.database !== database) return unusable(slot, 'missing', 'belongs to another database.');
   if (row.invalidation !== null) return lost(slot, row.invalidation);
   if (row.wal_status === 'lost') return lost(slot, 'wal_removed');
   if (row.restart === null && row.wal_status === null) return lost(slot, 'wal_removed');
   if (position === null) return { kind: 'ok' };
   if (row.confirmed !== null && comparePositions(positionOf(row.confirmed), position) > 0) {
-    return unusable(slot, 'was confirmed past what is stored here, as after restoring bucket storage from a backup.');
+    return unusable(
+      slot,
+      'diverged',
+      'was confirmed past what is stored here, as after restoring bucket storage from a backup.',
+    );
   }
   if (comparePositions(beforePageHeader(positionOf(row.wal_end)), position) < 0) {
     return unusable(
       slot,
+      'diverged',
       'is on a server whose log ends before what was already received, as after a fail-over that lost transactions.',
     );
   }
@@ -124,11 +122,7 @@ export function isSlotLost(error: unknown): boolean {
 
 export function slotLostError(slot: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : 'unknown';
-  return codedError(
-    'PSYNC_S1146',
-    `Replication slot ${slot} is lost: ${reason}. A new slot is created and the tables are copied again.`,
-    { cause: error },
-  );
+  return codedError('PSYNC_S1146', `Replication slot ${slot} is lost: ${reason}.`, { cause: error });
 }
 
 const patienceMs = 30_000;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { CopiedRow, CopyPart, Position, ReplicatedTable, Snapshot } from '../contract.ts';
-import { abortable, connectPrimary, cut, endQuietly } from './connect.ts';
+import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import type { PostgresConnection } from './config.ts';
 import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
 import { copyRanges, copyStatement, estimatedRows, fileNodeOf, lockStatement } from './copy-ranges.ts';
@@ -95,7 +95,7 @@ export async function openSnapshot(
       readers.add(client);
       try {
         await abortable(client, both, async () => {
-          const channel = createCopyChannel(client);
+          const channel = withSilenceLimit(client, dependencies.connection.snapshotSocketTimeoutMs);
           for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
             both.throwIfAborted();
             await copyPart(channel, part, handler);
@@ -118,7 +118,7 @@ export async function openSnapshot(
     if (results.some(({ status }) => status === 'rejected')) throw stop.signal.reason;
   }
 
-  async function copyPart(channel: CopyChannel, part: CopyPart, handler: CopyHandler): Promise<void> {
+  async function copyPart(channel: RunningChannel, part: CopyPart, handler: CopyHandler): Promise<void> {
     const table = copied.get(part.table);
     if (table === undefined) throw malformed(`copy of a table that is not of this snapshot`);
     const name = qualifiedName(part.table);
@@ -130,6 +130,31 @@ export async function openSnapshot(
     }
     await handler.done(part);
   }
+}
+
+type RunningChannel = Pick<CopyChannel, 'run'>;
+
+/** R-131: a statement that gives no data for this long fails with PSYNC_S1121, unless we are the ones who do not read. */
+function withSilenceLimit(client: pg.Client, limitMs: number | undefined): RunningChannel {
+  const channel = createCopyChannel(client);
+  if (limitMs === undefined) return channel;
+  return {
+    async run(statement, handlers) {
+      let since = performance.now();
+      const look = (): void => {
+        if (channel.held) since = performance.now();
+        if (performance.now() - Math.max(since, channel.lastReceived) <= limitMs) return;
+        const message = `no data for ${limitMs / 1000} s (snapshot_socket_timeout): timed out`;
+        socketOf(client).destroy(Object.assign(new Error(message), { code: 'ETIMEDOUT' }));
+      };
+      const timer = setInterval(look, Math.min(1_000, limitMs / 4));
+      try {
+        await channel.run(statement, handlers);
+      } finally {
+        clearInterval(timer);
+      }
+    },
+  };
 }
 
 type CopyHandler = Parameters<Snapshot['copy']>[1];
@@ -157,7 +182,7 @@ async function openReader(
  * A table that was rewritten or truncated after the snapshot looks empty in it. The lock keeps both away from now on; another file
  * shows that one of them happened before.
  */
-async function checkFile(channel: CopyChannel, { published }: FoundTable, range: string): Promise<void> {
+async function checkFile(channel: RunningChannel, { published }: FoundTable, range: string): Promise<void> {
   await channel.run(lockStatement(published), { data: () => undefined });
   let fileNode = '';
   await channel.run(`COPY (SELECT pg_catalog.pg_relation_filenode(${published.oid}::oid)) TO STDOUT`, {
@@ -173,7 +198,7 @@ async function checkFile(channel: CopyChannel, { published }: FoundTable, range:
 }
 
 async function copyRows(
-  channel: CopyChannel,
+  channel: RunningChannel,
   { found, ...copied }: CopiedTable,
   part: CopyPart,
   handler: CopyHandler,

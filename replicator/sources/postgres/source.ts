@@ -88,7 +88,12 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
   return {
     tag: connection.tag,
     comparePositions,
-    check: () => checkSource(connection, queries),
+    check: ({ connect = true } = {}) =>
+      checkSource(connection, queries, {
+        connect,
+        sharesServerWithStorage: dependencies.sharesServerWithStorage ?? false,
+        isWanted: (table) => isWanted(table),
+      }),
     schema: () => readSchema(queries, connection.tag),
     fill(change, retained) {
       const layout = layouts.byTable(change.table);
