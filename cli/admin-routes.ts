@@ -12,7 +12,8 @@ export interface AdminRoutesOptions {
   readonly fromFile: boolean;
   readonly configs: () => SyncConfigStore;
   readonly compile: CompileForInstance;
-  deploy(text: string, reprocess?: boolean): Promise<Deployment>;
+  /** `retryBlocked`: a first copy that waits for an operator begins again (R-109). */
+  deploy(text: string, how: { reprocess?: boolean; retryBlocked?: boolean }): Promise<Deployment>;
   diagnostics(request: { content: boolean }): Promise<object>;
 }
 
@@ -46,9 +47,10 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
     };
   });
   server.post('/api/sync-rules/v1/reprocess', { preHandler: admin }, async () => {
-    const active = await configs().active();
-    if (!active) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
-    const { version } = await options.deploy(active.content, true);
+    // The newest one counts, also one whose first copy got stuck.
+    const present = (await configs().processing()) ?? (await configs().active());
+    if (!present) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
+    const { version } = await options.deploy(present.content, { reprocess: true });
     return { data: { slot_name: slotOf(version) } };
   });
 
@@ -65,7 +67,7 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
           { status: 422 },
         );
       }
-      const { version } = await options.deploy(textOf(request.body));
+      const { version } = await options.deploy(textOf(request.body), { retryBlocked: true });
       return { data: { slot_name: slotOf(version) } };
     });
     scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) => ({

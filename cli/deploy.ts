@@ -36,6 +36,8 @@ export async function deploySyncConfig(
     readonly label?: string | undefined;
     /** Copies everything again although nothing changed (O-118). */
     readonly reprocess?: boolean;
+    /** A first copy that waits for an operator begins again, with the same sync config too. */
+    readonly retryBlocked?: boolean;
   },
 ): Promise<Deployment> {
   const { plan, diagnostics } = options.compile(text);
@@ -51,16 +53,22 @@ export async function deploySyncConfig(
   const sources = [
     ...new Set([...definitions.map((definition) => definition.source), ...plan.tables.map((table) => table.source)]),
   ];
+  const force = options.reprocess ? sources : options.retryBlocked ? await blockedSources(options.storage) : [];
   const version = await options.storage.configs.deploy({
     content: text,
     plan: JSON.stringify(plan),
     definitions,
     sources,
     ...(options.label === undefined ? {} : { label: options.label }),
-    ...(options.reprocess ? { force: sources } : {}),
+    ...(force.length === 0 ? {} : { force }),
   });
   options.coordination.nudge('sync-config');
   return { version, warnings: diagnostics };
+}
+
+async function blockedSources(storage: BucketStorage): Promise<string[]> {
+  const streams = (await storage.configs.processing())?.streams ?? [];
+  return streams.filter((stream) => stream.progress?.blocked).map((stream) => stream.source);
 }
 
 export function formatDiagnostic(diagnostic: Diagnostic): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { BucketStorage, ReplicationStream } from '#core/bucket-storage/contract.ts';
+import type { BucketStorage, ReplicationStream, StreamProgress } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import { parseServiceConfig } from '#core/platform/config/load.ts';
 import { createDiagnostics } from './diagnostics.ts';
@@ -12,7 +12,12 @@ storage: {type: postgresql, uri: "postgresql://millrace:${SECRET}@db.example:543
 `;
 const CREATED = Date.UTC(2026, 0, 1);
 
-async function diagnose(lastCommitMs: number | null, now: number, state: DeployedVersion['state'] = 'active') {
+async function diagnose(
+  lastCommitMs: number | null,
+  now: number,
+  state: DeployedVersion['state'] = 'active',
+  progress: StreamProgress | null = null,
+) {
   const parsed = parseServiceConfig(CONFIG, { environment: {}, folder: '.', needsSource: true });
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
   const source = parsed.config.replication.connections[0]!.tag;
@@ -22,13 +27,20 @@ async function diagnose(lastCommitMs: number | null, now: number, state: Deploye
     version: 1,
     slot: 'slot_1',
     position: '0/1',
-    progress: null,
+    progress,
     definitions: [],
     committedOp: 0,
     lastCommitMs,
   };
   const version = {
-    ...{ version: 1, state, content: 'streams: {}', plan: '{"tables":[]}', label: null, definitions: [] },
+    ...{
+      version: 1,
+      state,
+      content: 'streams: {}',
+      plan: JSON.stringify({ tables: [{ source, schema: 'public', name: 'items', wildcard: false }] }),
+      label: null,
+      definitions: [],
+    },
     ...{ streams: [stream], error: null, createdMs: CREATED, activatedMs: CREATED },
   } satisfies DeployedVersion;
   const storage = { configs: { live: async () => [version] } } as unknown as BucketStorage;
@@ -62,4 +74,23 @@ test('no secrets (O-112)', async () => {
   const text = JSON.stringify(await diagnose(null, CREATED));
   expect(text).toContain('db.example');
   expect(text).not.toContain(SECRET);
+});
+
+test('where no replicator of this process knows, what storage says of tables and of a copy that waits (R-59, R-109)', async () => {
+  const blocked = { code: 'PSYNC_S1146', message: 'The slot is lost.' };
+  const errors = [{ level: 'fatal', code: 'PSYNC_S1152', message: 'Not readable.' }] as const;
+  const reports = [{ schema: 'public', name: 'items', identityColumns: ['id'], errors }];
+  const progress = {
+    snapshot: 'copying',
+    startPosition: '0/1',
+    holdUntil: null,
+    tables: [],
+    reports,
+    blocked,
+  } as const;
+  const found = await diagnose(null, CREATED, 'processing', progress);
+  expect(found.deploying_sync_rules).toMatchObject({
+    errors: [{ level: 'fatal', ...blocked }],
+    connections: [{ tables: [{ name: 'items', replication_id: ['id'], errors }] }],
+  });
 });

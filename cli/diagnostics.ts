@@ -4,6 +4,8 @@ import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts'
 import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
 import { REPLICATION_LAG_FATAL_MS, REPLICATION_LAG_WARNING_MS } from '#core/platform/limits.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
+import type { PresentFinding } from '#replicator/findings.ts';
+import type { SourceStatus } from '#replicator/sources/contract.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
 
 /** A source that has not been heard of for this long counts as not connected, where no replicator of this process knows better. */
@@ -46,15 +48,22 @@ function connectionOf(
   );
   const error = report?.leader ? report.error : null;
   const connected = report?.leader ? error === null : now() - heard < SILENT_MS;
+  const findings = report?.leader ? report.findings : [];
   return {
     id: connection.id,
     ...(connection.type === 'postgresql' ? { postgres_uri: addressOf(connection) } : {}),
     connected,
-    errors:
-      error === null
+    errors: [
+      ...(error === null || findings.some((finding) => finding.message === error.message)
         ? []
-        : [{ level: 'fatal', message: error.message, code: error.code, ts: new Date(error.atMs).toISOString() }],
+        : [{ level: 'fatal', message: error.message, code: error.code, ts: new Date(error.atMs).toISOString() }]),
+      ...findings.map(errorOf),
+    ],
   };
+}
+
+function errorOf({ level, code, message, sinceMs }: PresentFinding): object {
+  return { level, message, code, ts: new Date(sinceMs).toISOString() };
 }
 
 /** Without user and password (O-112). */
@@ -72,7 +81,10 @@ function versionOf(version: DeployedVersion, content: boolean, options: Diagnost
       ...(version.error === null
         ? []
         : [{ level: 'fatal', message: version.error, ts: new Date(version.createdMs).toISOString() }]),
-      ...version.streams.flatMap((stream) => lagOf(stream, version, options.now())),
+      ...version.streams.flatMap((stream) => [
+        ...lagOf(stream, version, options.now()),
+        ...findingsOf(stream, version, options),
+      ]),
     ],
   };
 }
@@ -90,13 +102,31 @@ function lagOf(stream: ReplicationStream, version: DeployedVersion, now: number)
   ];
 }
 
-function streamOf(stream: ReplicationStream, plan: SyncPlan, { config, reports }: DiagnosticsOptions): object {
-  const connection = config.replication.connections.find((item) => item.tag === stream.source);
-  const report: StreamReport | undefined = reports()
+function reportOf(stream: ReplicationStream, { reports }: DiagnosticsOptions): StreamReport | undefined {
+  return reports()
     .flatMap((item) => item.streams)
     .find((item) => item.stream === stream.id);
+}
+
+/** O-114: the budget of its slot, why its copy stands still. Where no replicator of this process knows, what storage says. */
+function findingsOf(stream: ReplicationStream, version: DeployedVersion, options: DiagnosticsOptions): object[] {
+  const report = reportOf(stream, options);
+  if (report) return report.findings.map(errorOf);
+  const blocked = stream.progress?.blocked;
+  const ts = new Date(stream.lastCommitMs ?? version.createdMs).toISOString();
+  return blocked ? [{ level: 'fatal', message: blocked.message, code: blocked.code, ts }] : [];
+}
+
+function streamOf(stream: ReplicationStream, plan: SyncPlan, options: DiagnosticsOptions): object {
+  const connection = options.config.replication.connections.find((item) => item.tag === stream.source);
+  const report = reportOf(stream, options);
   const heard = stream.lastCommitMs === null ? undefined : new Date(stream.lastCommitMs).toISOString();
-  const reported = new Map((report?.tables ?? []).map((table) => [JSON.stringify([table.schema, table.name]), table]));
+  const reported = new Map(
+    (report?.tables ?? stream.progress?.reports ?? []).map((table) => [
+      JSON.stringify([table.schema, table.name]),
+      table,
+    ]),
+  );
   return {
     id: connection?.id ?? stream.source,
     tag: stream.source,
@@ -104,6 +134,7 @@ function streamOf(stream: ReplicationStream, plan: SyncPlan, { config, reports }
     initial_replication_done: stream.progress !== null && stream.progress.snapshot !== 'copying',
     ...(stream.position === null ? {} : { last_lsn: stream.position }),
     ...(heard === undefined ? {} : { last_keepalive_ts: heard, last_checkpoint_ts: heard }),
+    ...slotOf(report?.status ?? null),
     tables: plan.tables
       .filter((table) => table.source === stream.source)
       .map((table) => {
@@ -115,5 +146,16 @@ function streamOf(stream: ReplicationStream, plan: SyncPlan, { config, reports }
           errors: found?.errors ?? [],
         };
       }),
+  };
+}
+
+/** O-113, R-106. */
+function slotOf(status: SourceStatus | null): object {
+  if (status === null) return {};
+  return {
+    ...(status.lagBytes === null ? {} : { replication_lag_bytes: status.lagBytes }),
+    ...(status.walStatus === null ? {} : { wal_status: status.walStatus }),
+    ...(status.safeWalBytes === null ? {} : { safe_wal_size: status.safeWalBytes }),
+    ...(status.maxWalBytes === null ? {} : { max_slot_wal_keep_size: status.maxWalBytes }),
   };
 }

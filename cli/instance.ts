@@ -2,8 +2,8 @@
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { poolOptions } from '#core/platform/config/pool-options.ts';
-import type { ServiceConfig } from '#core/platform/config/service-config.ts';
-import type { RunnerLog } from '#replicator/stream-runner.ts';
+import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
+import type { RunnerLog } from '#replicator/runner-log.ts';
 
 export async function openStorage(config: ServiceConfig, log: RunnerLog, clock: Clock): Promise<BucketStorage> {
   const { storage } = config;
@@ -23,4 +23,11 @@ export async function openStorage(config: ServiceConfig, log: RunnerLog, clock: 
     log,
     clock,
   });
+}
+
+/** the same host and port. Other names of one server are not seen through. */
+export function sharesServer(connection: SourceConnection, storage: ServiceConfig['storage']): boolean {
+  if (connection.type !== 'postgresql' || storage.type !== 'postgresql') return false;
+  const { hosts } = storage.endpoint;
+  return connection.hosts.some((own) => hosts.some((item) => item.hostname === own.hostname && item.port === own.port));
 }

@@ -18,5 +18,17 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
           Math.max(0, clock.now() - figures.sourceTimeMs) / 1000,
         );
     },
+    copied: (source, rows) => metrics.millrace_snapshot_rows_total.inc({ source }, rows),
+    leads: (source, leader) => metrics.millrace_replication_leader.set({ source }, leader ? 1 : 0),
+    connected: (source, connected) => metrics.millrace_source_connected.set({ source }, connected ? 1 : 0),
+    lagBytes: (source, bytes) => metrics.millrace_replication_lag_bytes.set({ source }, bytes),
+    failed(source, code) {
+      metrics.millrace_replication_errors_total.inc({ source, code });
+      if (/^PSYNC_S11[67]/.test(code)) metrics.millrace_source_connected.set({ source }, 0);
+    },
+    versions(active, processing) {
+      metrics.millrace_sync_config_version.set({ state: 'active' }, active ?? 0);
+      metrics.millrace_sync_config_version.set({ state: 'processing' }, processing ?? 0);
+    },
   };
 }

@@ -1,4 +1,5 @@
 /** `millrace start`: composes the parts of one process and runs them until it is told to stop (O-1…O-4, O-11). */
+import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { startApiWorker, type ApiWorker } from '#api-worker/main.ts';
@@ -20,7 +21,7 @@ import type { SourceReport } from '#replicator/report.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { compilerFor, deploySyncConfig, formatDiagnostic, type Deployment } from './deploy.ts';
 import { createDiagnostics } from './diagnostics.ts';
-import { openStorage } from './instance.ts';
+import { openStorage, sharesServer } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
 import { VERSION } from './version.ts';
 
@@ -39,6 +40,8 @@ export async function start(role: Role, flags: ConfigFlags): Promise<void> {
   const log = createLogger({ ...config.logging, fields: { role } });
   for (const notice of notices) log[notice.level]({ key: notice.key }, notice.message);
   log.info({ config: origin }, 'Starting');
+  // A copy makes much garbage of middle age. Collecting it earlier costs little and keeps a fifth of the memory free.
+  if (role !== 'api') setFlagsFromString('--heap-growing-percent=60');
   const composed = compose({ config, role, log });
   process.exitCode = await runLifecycle({
     parts: composed.parts,
@@ -86,8 +89,8 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   let coordination: Coordination;
   let replicator: Replicator | null = null;
   const reports = (): readonly SourceReport[] => replicator?.reports() ?? [];
-  const deploy = (text: string, reprocess = false): Promise<Deployment> =>
-    deploySyncConfig(text, { compile, storage, coordination, label: config.syncConfig?.versionLabel, reprocess });
+  const deploy = (text: string, how: { reprocess?: boolean; retryBlocked?: boolean } = {}): Promise<Deployment> =>
+    deploySyncConfig(text, { compile, storage, coordination, label: config.syncConfig?.versionLabel, ...how });
 
   const parts: Part[] = [
     probePart(),
@@ -159,6 +162,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
           random: Math.random,
           log,
           metrics: replicatorMetrics(metrics, clock),
+          sharesServerWithStorage: (connection) => sharesServer(connection, config.storage),
         });
       },
       stop: async () => replicator?.close(),

@@ -7,9 +7,11 @@ import type { Clock } from '#core/platform/clock.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
+import { createFindings } from './findings.ts';
 import { createLeadership, type LeadershipDependencies } from './leadership.ts';
 import type { SourceReport } from './report.ts';
-import type { RunnerLog } from './stream-runner.ts';
+import { SOURCE_SCOPE, SourceUnusable } from './source-health.ts';
+import type { RunnerLog } from './runner-log.ts';
 
 /** A standby takes over within 5 s of a kill: the lease lapses after 3 s, storage is taken over in well under 2 s. */
 const LEASE_TTL_MS = 3000;
@@ -20,7 +22,7 @@ export interface SourceJob {
   report(): SourceReport;
 }
 
-export interface SourceJobDependencies extends Omit<LeadershipDependencies, 'writer' | 'signal' | 'log'> {
+export interface SourceJobDependencies extends Omit<LeadershipDependencies, 'writer' | 'signal' | 'log' | 'findings'> {
   readonly storage: BucketStorage;
   readonly coordination: Coordination;
   readonly clock: Clock;
@@ -28,6 +30,8 @@ export interface SourceJobDependencies extends Omit<LeadershipDependencies, 'wri
   readonly log: RunnerLog;
   readonly owner: string;
   readonly signal: AbortSignal;
+  leads(leader: boolean): void;
+  failed(code: string): void;
 }
 
 export function createSourceJob(dependencies: SourceJobDependencies): SourceJob {
@@ -35,15 +39,17 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
   let leadership: ReturnType<typeof createLeadership> | null = null;
   let lastError: { readonly code: string; readonly message: string; readonly atMs: number } | null = null;
   let standby = true;
+  const findings = createFindings({ log, now: () => clock.now() });
 
   const lead = async (): Promise<void> => {
     const lease = await coordination.acquire({ name: `source/${tag}`, owner, ttlMs: LEASE_TTL_MS }, signal);
     try {
       standby = false;
+      dependencies.leads(true);
       const until = AbortSignal.any([signal, lease.lost]);
       const writer = await storage.takeOver(tag, owner);
       log.info({ source: tag, epoch: writer.epoch }, 'Leading the replication of a source');
-      const current = createLeadership({ ...dependencies, writer, signal: until, log });
+      const current = createLeadership({ ...dependencies, writer, signal: until, log, findings });
       leadership = current;
       await current.run(() => {
         lastError = null;
@@ -53,6 +59,7 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
         log.warn({ source: tag }, 'Lost the lease of the source; another process may lead');
     } finally {
       standby = true;
+      dependencies.leads(false);
       leadership = null;
       await lease.release();
     }
@@ -66,20 +73,33 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
           await lead();
         } catch (error) {
           if (signal.aborted) return;
+          // Known and logged as a finding; the next term waits until it is gone.
+          if (error instanceof SourceUnusable) {
+            dependencies.failed(error.finding.code);
+            await clock.sleep(backoff.next(), signal).catch(() => undefined);
+            continue;
+          }
           const code = isCodedError(error) ? error.code : 'PSYNC_S2001';
           const message = error instanceof Error ? error.message : String(error);
           lastError = { code, message, atMs: clock.now() };
           const delayMs = backoff.next();
+          dependencies.failed(code);
           log.error({ source: tag, code, delayMs, err: error }, 'Replication stopped; it starts again');
           await clock.sleep(delayMs, signal).catch(() => undefined);
         }
       }
     },
-    report: () => ({
-      tag,
-      leader: !standby,
-      error: lastError,
-      streams: leadership?.report() ?? [],
-    }),
+    report() {
+      const present = findings.of(SOURCE_SCOPE);
+      const fatal = present.find(({ level }) => level === 'fatal');
+      const unusable = fatal && { code: fatal.code, message: fatal.message, atMs: fatal.sinceMs };
+      return {
+        tag,
+        leader: !standby,
+        error: unusable ?? lastError,
+        findings: present,
+        streams: leadership?.report() ?? [],
+      };
+    },
   };
 }

@@ -9,9 +9,14 @@ import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { FlushFigures } from './pipeline/flusher.ts';
+import { createBackoff } from '#core/platform/backoff.ts';
+import { blockedMessage, CursorLost } from './cursor-lost.ts';
+import type { Findings } from './findings.ts';
 import type { StreamReport } from './report.ts';
-import type { Source, ValueOptions } from './sources/contract.ts';
-import { createStreamRunner, CursorLost, type RunnerLog, type StreamRunner } from './stream-runner.ts';
+import { createSourceHealth, SourceUnusable, streamScope, walScope } from './source-health.ts';
+import type { Finding, Source, SourceStatus, ValueOptions } from './sources/contract.ts';
+import type { RunnerLog } from './runner-log.ts';
+import { createStreamRunner, type StreamRunner } from './stream-runner.ts';
 import { switchOver } from './switch-over.ts';
 import { wantedTables } from './wanted-tables.ts';
 import { createWriteCheckpointResolver } from './write-checkpoint-resolver.ts';
@@ -22,6 +27,9 @@ const POLL_MS = 1000;
 const PROCESSING_TICK_MS = 50;
 const CLEAR_INTERVAL_MS = 5000;
 const CLEAR_BUDGET_MS = 200;
+/** A stream that cannot begin is tried again by itself, with growing pauses; the others go on. */
+const HELD_FIRST_MS = 1000;
+const HELD_MOST_MS = 15_000;
 
 export interface LeadershipDependencies {
   readonly tag: string;
@@ -32,10 +40,17 @@ export interface LeadershipDependencies {
   readonly log: RunnerLog;
   readonly signal: AbortSignal;
   readonly heartbeatIntervalMs: number;
+  /** How often the source and its slots are looked at while streams run. */
+  readonly healthIntervalMs: number;
+  readonly random: () => number;
+  readonly findings: Findings;
   openSource(options: () => ValueOptions): Source;
   flushed(figures: FlushFigures): void;
   applied(changes: number, transactions: number): void;
   copied(rows: number, bytes: number): void;
+  lagBytes(bytes: number): void;
+  connected(connected: boolean): void;
+  versions(active: number | null, processing: number | null): void;
 }
 
 /** A runner with what belongs to it. */
@@ -52,8 +67,10 @@ export function createLeadership(dependencies: LeadershipDependencies): {
   run(healthy: () => void): Promise<void>;
   report(): StreamReport[];
 } {
-  const { tag, storage, coordination, writer, clock, log, signal } = dependencies;
+  const { tag, storage, coordination, writer, clock, log, signal, findings } = dependencies;
   const running = new Map<number, RunningStream>();
+  /** Streams that could not begin. Nothing of them is in storage unpublished. */
+  const held = new Map<number, { readonly backoff: ReturnType<typeof createBackoff>; untilMs: number }>();
   /** Streams whose cursor is gone: a new version is being copied in their place. */
   const lost = new Set<number>();
   let failure: { readonly error: unknown } | null = null;
@@ -89,12 +106,27 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     void follow(entry);
   };
 
+  const health = createSourceHealth({
+    findings,
+    clock,
+    intervalMs: dependencies.healthIntervalMs,
+    signal,
+    entries: () => running.values(),
+    lagBytes: dependencies.lagBytes,
+    connected: dependencies.connected,
+    fail,
+  });
+
   const follow = async (entry: RunningStream): Promise<void> => {
     try {
+      await health.examine(entry);
+      if (entry.stop.signal.aborted) return;
       await entry.runner.run();
     } catch (error) {
-      if (error instanceof CursorLost) await cursorLost(entry, error).catch(fail);
-      else if (!signal.aborted && !entry.stop.signal.aborted) fail(error);
+      if (signal.aborted || entry.stop.signal.aborted) return;
+      if (error instanceof SourceUnusable) hold(entry, []);
+      else if (error instanceof CursorLost) await cursorLost(entry, error).catch(fail);
+      else fail(error);
     } finally {
       entry.done = true;
       await entry.source.close().catch(() => undefined);
@@ -102,17 +134,52 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     }
   };
 
-  /** start over with a new cursor while clients are served what is there. R-109: not when the first copy itself lost its slot. */
+  /** Not now: tried again later, while the other streams go on. */
+  const hold = (entry: RunningStream, reasons: readonly Finding[]): void => {
+    findings.note(streamScope(entry.id), reasons);
+    const { random } = dependencies;
+    const known = held.get(entry.id);
+    const backoff = known?.backoff ?? createBackoff({ clock, initialMs: HELD_FIRST_MS, maxMs: HELD_MOST_MS, random });
+    held.set(entry.id, { backoff, untilMs: clock.monotonic() + backoff.next() });
+  };
+  /** It has begun: what held it is over. */
+  const settled = (entry: RunningStream): void => {
+    if (entry.done || !held.delete(entry.id)) return;
+    findings.note(streamScope(entry.id), []);
+  };
+  const isDue = (entry: RunningStream): boolean =>
+    entry.done && (held.get(entry.id)?.untilMs ?? Number.POSITIVE_INFINITY) <= clock.monotonic();
+
+  /**
+   * R-103: start over with a new cursor while clients are served what is there. R-109: where the source gave up the cursor of a first copy,
+   * another one would fare no better. It is looked at again until the slot is dropped; a deployment or reprocessing replaces it.
+   */
   const cursorLost = async (entry: RunningStream, error: CursorLost): Promise<void> => {
-    if (error.firstCopy && error.code === 'PSYNC_S1146') throw codedError('PSYNC_S1146', error.message);
-    lost.add(entry.id);
+    if (error.firstCopy && error.why === 'invalidated') {
+      hold(entry, [{ level: 'fatal', code: error.code, message: blockedMessage(error.message) }]);
+    } else {
+      lost.add(entry.id);
+      await copyAgain(entry, error);
+    }
+    if (error.unpublished) throw codedError('PSYNC_S1146', error.message);
+  };
+
+  /** The version goes on with data of the other's stream; when that one is lost, it would miss what nobody saw. */
+  const continuesFrom = (former: DeployedVersion, next: DeployedVersion): boolean => {
+    const kept = new Set(former.definitions.filter((item) => item.source === tag).map((item) => item.id));
+    return next.definitions.some(({ id }) => kept.has(id));
+  };
+
+  const copyAgain = async (entry: RunningStream, error: CursorLost): Promise<void> => {
     const processing = await storage.configs.processing();
     const replaced = processing?.streams.some((stream) => stream.source === tag && stream.id !== entry.id) ?? false;
-    if (replaced) return;
-    const { content, plan, definitions, label } = entry.version;
+    const continues =
+      processing !== null && processing.version !== entry.version.version && continuesFrom(entry.version, processing);
+    if (replaced && !continues) return;
+    const { content, plan, definitions, label } = processing ?? entry.version;
     log.warn(
       { source: tag, code: error.code, reason: error.message },
-      'The replication cursor is lost; everything is copied again while clients are served',
+      'The replication cursor is lost; everything is copied again with a new one while clients are served',
     );
     const sources = [...new Set(definitions.map((definition) => definition.source))];
     await storage.configs.deploy({
@@ -162,8 +229,18 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       for (const stream of version.streams) if (stream.source === tag) wanted.set(stream.id, version);
     }
     for (const entry of running.values()) if (!wanted.has(entry.id)) await stopEntry(entry);
+    for (const id of held.keys()) {
+      if (wanted.has(id)) continue;
+      held.delete(id);
+      findings.note(streamScope(id), []);
+    }
+    dependencies.versions(active?.version ?? null, processing?.version ?? null);
     for (const [id, version] of wanted) {
-      const entry = running.get(id);
+      let entry = running.get(id);
+      if (entry && isDue(entry)) {
+        running.delete(id);
+        entry = undefined;
+      }
       if (!entry) {
         if (!lost.has(id)) start(version, id);
       } else if (version.state === 'active' && entry.version.version !== version.version && !entry.done) {
@@ -203,6 +280,9 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     const next = stream && running.get(stream.id);
     if (!processing || !next || next.done) return;
     const former = visibleEntry(active);
+    // Only what is lost is done without: a stream that is held for now goes on later, and has its data taken over then.
+    const own = active?.streams.find((item) => item.source === tag);
+    if (!former && own && (!lost.has(own.id) || continuesFrom(active!, processing))) return;
     if (former) next.runner.setGate(former.runner.position.committed);
     if (!next.runner.ready) return;
     const switched = await switchOver({
@@ -293,16 +373,17 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       });
       const abort = (): void => wake();
       signal.addEventListener('abort', abort);
-      const side = Promise.allSettled([heartbeat(), clearing(), resolver.run()]);
+      const side = Promise.allSettled([heartbeat(), clearing(), resolver.run(), health.run()]);
       try {
         while (!signal.aborted) {
           if (failure) throw failure.error;
           const latest = await storage.configs.revision();
-          if (latest !== revision) {
+          if (latest !== revision || [...running.values()].some(isDue)) {
             revision = latest;
             current = await reconcile();
           }
           await attendProcessing();
+          for (const entry of running.values()) if (entry.runner.state.kind !== 'opening') settled(entry);
           if ([...running.values()].some((entry) => entry.runner.state.kind === 'streaming')) healthy();
           await pause(current.processing ? PROCESSING_TICK_MS : POLL_MS);
         }
@@ -314,11 +395,11 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       }
       await side;
     },
-    report: () => [...running.values()].map(reportOf),
+    report: () => [...running.values()].map((entry) => reportOf(entry, health.status(entry.id), findings)),
   };
 }
 
-function reportOf(entry: RunningStream): StreamReport {
+function reportOf(entry: RunningStream, status: SourceStatus | null, findings: Findings): StreamReport {
   const { runner, version } = entry;
   const tables = runner.progress.value.tables;
   const sum = (pick: (table: (typeof tables)[number]) => number): number =>
@@ -333,5 +414,7 @@ function reportOf(entry: RunningStream): StreamReport {
     rowsEstimated: sum((table) => table.rowsEstimated),
     initialReplicationDone: runner.progress.value.snapshot !== 'copying',
     tables: runner.reports,
+    status,
+    findings: [...findings.of(streamScope(entry.id)), ...findings.of(walScope(entry.id))],
   };
 }

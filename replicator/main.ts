@@ -8,16 +8,25 @@ import { createSourceJob, type SourceJob } from './job.ts';
 import type { FlushFigures } from './pipeline/flusher.ts';
 import type { SourceReport } from './report.ts';
 import { openSource } from './sources/registry.ts';
-import type { RunnerLog } from './stream-runner.ts';
+import type { RunnerLog } from './runner-log.ts';
 
 /** Connections that read side by side while a table is copied. */
 const SNAPSHOT_CONNECTIONS = 2;
+
+/** The source and its slots are looked at with each heartbeat, and at least this often. */
+const MOST_HEALTH_INTERVAL_MS = 30_000;
 
 /** Receives figures; implemented by the process's metrics. */
 export interface ReplicatorMetrics {
   replicatedBytes(bytes: number): void;
   replicated(rows: number, transactions: number): void;
   flushed(source: string, figures: FlushFigures): void;
+  copied(source: string, rows: number): void;
+  leads(source: string, leader: boolean): void;
+  connected(source: string, connected: boolean): void;
+  lagBytes(source: string, bytes: number): void;
+  failed(source: string, code: string): void;
+  versions(active: number | null, processing: number | null): void;
 }
 
 export interface ReplicatorOptions {
@@ -28,6 +37,8 @@ export interface ReplicatorOptions {
   readonly random: () => number;
   readonly log: RunnerLog & { child(fields: object): RunnerLog };
   readonly metrics: ReplicatorMetrics;
+  /** Bucket storage is on the server of this source (R-85). Absent: it is not. */
+  sharesServerWithStorage?(connection: SourceConnection): boolean;
 }
 
 export interface Replicator {
@@ -55,6 +66,7 @@ function startJob(
 ): { job: SourceJob; running: Promise<void> } {
   const { storage, coordination, clock, random, metrics } = options;
   const log = options.log.child({ source: connection.tag });
+  const heartbeatIntervalMs = 'heartbeatIntervalMs' in connection ? connection.heartbeatIntervalMs : 60_000;
   const job = createSourceJob({
     tag: connection.tag,
     storage,
@@ -64,12 +76,14 @@ function startJob(
     log,
     owner: `${hostname()}/${process.pid}`,
     signal,
-    heartbeatIntervalMs: 'heartbeatIntervalMs' in connection ? connection.heartbeatIntervalMs : 60_000,
+    heartbeatIntervalMs,
+    healthIntervalMs: Math.min(heartbeatIntervalMs, MOST_HEALTH_INTERVAL_MS),
     openSource: (valueOptions) =>
       openSource(connection, {
         log,
         metrics: { replicatedBytes: (bytes) => metrics.replicatedBytes(bytes) },
         snapshotConnections: SNAPSHOT_CONNECTIONS,
+        sharesServerWithStorage: options.sharesServerWithStorage?.(connection) ?? false,
         valueOptions,
       }),
     flushed(figures) {
@@ -77,7 +91,15 @@ function startJob(
       logFlush(log, figures, clock);
     },
     applied: (changes, transactions) => metrics.replicated(changes, transactions),
-    copied: (rows) => metrics.replicated(rows, 0),
+    copied(rows) {
+      metrics.replicated(rows, 0);
+      metrics.copied(connection.tag, rows);
+    },
+    leads: (leader) => metrics.leads(connection.tag, leader),
+    connected: (connected) => metrics.connected(connection.tag, connected),
+    lagBytes: (bytes) => metrics.lagBytes(connection.tag, bytes),
+    failed: (code) => metrics.failed(connection.tag, code),
+    versions: (active, processing) => metrics.versions(active, processing),
   });
   return { job, running: job.run() };
 }

@@ -1,5 +1,6 @@
 /** What a replicator says of itself: to diagnostics (O-112), the operator and the log. No secrets, no row data. */
-import type { TableReport } from './sources/contract.ts';
+import type { PresentFinding } from './findings.ts';
+import type { SourceStatus, TableReport } from './sources/contract.ts';
 
 export interface StreamReport {
   readonly stream: number;
@@ -11,6 +12,10 @@ export interface StreamReport {
   readonly rowsEstimated: number;
   readonly initialReplicationDone: boolean;
   readonly tables: readonly TableReport[];
+  /** Of its slot, when it was looked at last; null: not yet. */
+  readonly status: SourceStatus | null;
+  /** What is wrong with this stream: the budget of its slot, why it does not begin. */
+  readonly findings: readonly PresentFinding[];
 }
 
 export interface SourceReport {
@@ -18,5 +23,7 @@ export interface SourceReport {
   /** False: a standby (PSYNC_S1003, normal). */
   readonly leader: boolean;
   readonly error: { readonly code: string; readonly message: string; readonly atMs: number } | null;
+  /** What is wrong with the source itself. */
+  readonly findings: readonly PresentFinding[];
   readonly streams: readonly StreamReport[];
 }

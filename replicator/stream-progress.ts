@@ -14,6 +14,8 @@ export interface ProgressTracker {
   /** Takes over entries of another stream for tables that this one does not have (switch-over). */
   adopt(other: StreamProgress): void;
   rowsCopied(table: ReplicatedTable, rows: number): void;
+  /** It changed since it was last taken. */
+  readonly changed: boolean;
   /** The progress if it changed since it was last taken. */
   take(): StreamProgress | undefined;
 }
@@ -32,6 +34,8 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
     snapshot: stored?.snapshot ?? 'copying',
     startPosition: stored?.startPosition ?? null,
     holdUntil: stored?.holdUntil ?? null,
+    ...(stored?.reports ? { reports: stored.reports } : {}),
+    ...(stored?.blocked ? { blocked: stored.blocked } : {}),
   };
   const ids = new WeakMap<ReplicatedTable, number>();
   let dirty = false;
@@ -61,6 +65,9 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
     rowsCopied(table, rows) {
       const id = ids.get(table);
       if (id !== undefined) tracker.update(id, { rowsCopied: (tables.get(id)?.rowsCopied ?? 0) + rows });
+    },
+    get changed() {
+      return dirty;
     },
     take() {
       if (!dirty) return undefined;

@@ -31,7 +31,10 @@ import type {
   StreamEvent,
   TableReport,
 } from './sources/contract.ts';
+import { blockedMessage, CursorLost, lostCursor, type Lost } from './cursor-lost.ts';
+import type { RunnerLog } from './runner-log.ts';
 import { createProgressTracker, laterPosition, type ProgressTracker } from './stream-progress.ts';
+import { createTableReports, tableName } from './table-reports.ts';
 
 export type RunnerState =
   | { readonly kind: 'opening' }
@@ -39,12 +42,6 @@ export type RunnerState =
   | { readonly kind: 'catching-up' }
   | { readonly kind: 'streaming' }
   | { readonly kind: 'stopped' };
-
-export interface RunnerLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 export interface StreamRunnerDependencies {
   readonly source: Source;
@@ -69,6 +66,8 @@ export interface StreamRunner {
   readonly state: RunnerState;
   readonly position: { readonly at: Position | null; readonly committed: Position | null };
   readonly reports: readonly TableReport[];
+  /** What a look at the source says of the wanted tables: kept, and those that can be read at last are copied (R-59, R-88). */
+  noteTables(reports: readonly TableReport[]): void;
   /** All tables are copied, and the stream has passed what they were copied at. */
   readonly ready: boolean;
   setGate(position: Position | null): void;
@@ -80,17 +79,6 @@ export interface StreamRunner {
   readonly progress: ProgressTracker;
 }
 
-/** The cursor is gone or unusable: the job starts a new copy (R-72, R-103, R-108). */
-export class CursorLost extends Error {
-  readonly code: string;
-  readonly firstCopy: boolean;
-  constructor(code: string, reason: string, firstCopy: boolean) {
-    super(reason);
-    this.code = code;
-    this.firstCopy = firstCopy;
-  }
-}
-
 export function createStreamRunner(dependencies: StreamRunnerDependencies): StreamRunner {
   const { source, writer, stream, signal, log, now } = dependencies;
   let { version, plan } = dependencies;
@@ -98,7 +86,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   let visible = version.state === 'active';
   let state: RunnerState = { kind: 'opening' };
   let cursor = stream.slot;
-  let reports: readonly TableReport[] = [];
+  const reports = createTableReports(stream.progress?.reports ?? []);
   let pipeline: StreamPipeline | null = null;
   let gate: Position | null = null;
   let stopped = false;
@@ -124,7 +112,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     states,
     target: () => flusher.target(),
     rejected(binding, definition, code, reason) {
-      log.error({ code, table: `${binding.table.schema}.${binding.table.name}`, definition, reason }, 'Row not synced');
+      log.error({ code, table: tableName(binding.table), definition, reason }, 'Row not synced');
     },
   });
 
@@ -145,6 +133,11 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     const id = await writer.registerTable({ source: source.tag, schema, name, relation, identity: identityText });
     progress.know(table, id);
     return id;
+  };
+
+  const noteTables = (latest: readonly TableReport[]): void => {
+    if (reports.note(latest)) progress.set({ reports: latest });
+    copyRecovered();
   };
 
   const copyCommit = (): StreamCommit => {
@@ -178,7 +171,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
 
   /** The first copy of this stream: durable as it goes, resumed after a stop. */
   const firstCopy = async (snapshot: Snapshot, resumed: boolean): Promise<void> => {
-    reports = snapshot.reports;
+    noteTables(snapshot.reports);
     const parts: CopyPart[] = [];
     let rowsEstimated = 0;
     let rowsCopied = 0;
@@ -210,11 +203,32 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     log.info({ rowsCopied: state.kind === 'copying' ? state.rowsCopied : 0 }, 'Tables copied');
   };
 
+  const startOf = (): Position => {
+    const start = progress.value.startPosition!;
+    return stream.position !== null && source.comparePositions(stream.position, start) > 0 ? stream.position : start;
+  };
+  /** No client has seen anything of it yet. */
+  const isFirstCopy = (): boolean => !visible;
+
+  /** Shown by every process, and what lets a deployment of the same sync config try again (R-109). */
+  const block = async (blocked: StreamProgress['blocked']): Promise<void> => {
+    if (JSON.stringify(progress.value.blocked ?? null) === JSON.stringify(blocked ?? null)) return;
+    progress.set({ blocked: blocked ?? null });
+    const { written } = await flusher.flush(copyCommit());
+    await written;
+  };
+
+  const cursorLost = async (found: Lost, unpublished: boolean): Promise<CursorLost> => {
+    if (isFirstCopy() && found.why === 'invalidated' && !unpublished)
+      await block({ code: found.code, message: blockedMessage(found.reason) });
+    return new CursorLost(found, isFirstCopy(), unpublished);
+  };
+
   const openCursor = async (): Promise<void> => {
     if (cursor !== '' && progress.value.startPosition !== null) {
-      const found = await source.cursorState(cursor);
-      if (found.kind === 'lost') throw new CursorLost(found.code, found.reason, progress.value.snapshot === 'copying');
-      return;
+      const found = await source.cursorState(cursor, startOf());
+      if (found.kind === 'ok') return block(null);
+      throw await cursorLost(found, false);
     }
     // A cursor that was named but never used may exist after a crash between the two steps.
     if (cursor !== '') await source.dropCursor(cursor);
@@ -231,52 +245,73 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     }
   };
 
-  const resumeCopy = async (): Promise<void> => {
-    if (progress.value.snapshot !== 'copying') return;
+  const withSnapshot = async (work: (snapshot: Snapshot) => Promise<void>): Promise<void> => {
     const snapshot = await source.openSnapshot(signal);
     try {
-      await firstCopy(snapshot, true);
+      await work(snapshot);
     } finally {
       await snapshot.close();
     }
   };
 
+  const resumeCopy = async (): Promise<void> => {
+    if (progress.value.snapshot !== 'copying') return;
+    await withSnapshot((snapshot) => firstCopy(snapshot, true));
+  };
+
   /** A copy inside the running stream: of a table that appeared, or came back as another one. */
   const copyAppeared = async (table: ReplicatedTable, id: number): Promise<void> => {
-    const snapshot = await source.openSnapshot(signal);
-    try {
-      reports = snapshot.reports;
+    await withSnapshot(async (snapshot) => {
+      noteTables(snapshot.reports);
       const found = snapshot.tables.find((item) => item.table.relation === table.relation);
-      if (!found) {
-        log.warn(
-          { table: `${table.schema}.${table.name}` },
-          'Table appeared in the stream but cannot be copied; its changes are followed',
-        );
-      } else {
-        progress.know(found.table, id);
-        const parts = found.ranges.map((range): CopyPart => ({ table: found.table, range }));
-        await copyTables(
-          snapshot,
-          parts,
-          true,
-          copyDependencies(() => undefined),
-          signal,
-        );
-        progress.set({
-          holdUntil: laterPosition(progress.value.holdUntil, snapshot.position, source.comparePositions),
-        });
-      }
-      progress.update(id, { state: 'done', ranges: [] });
-    } finally {
-      await snapshot.close();
-    }
+      if (found) return copyInStream(snapshot, found, id);
+      log.warn(
+        { table: tableName(table) },
+        'Table appeared in the stream but cannot be copied; its changes are followed, and it is copied once it can be',
+      );
+      progress.update(id, { state: 'failed', ranges: [] });
+    });
+  };
+
+  const copyInStream = async (snapshot: Snapshot, found: Snapshot['tables'][number], id: number): Promise<void> => {
+    progress.know(found.table, id);
+    const parts = found.ranges.map((range): CopyPart => ({ table: found.table, range }));
+    await copyTables(
+      snapshot,
+      parts,
+      true,
+      copyDependencies(() => undefined),
+      signal,
+    );
+    hold(snapshot.position);
+    progress.update(id, { state: 'done', ranges: [] });
+  };
+
+  const hold = (position: Position): void =>
+    progress.set({ holdUntil: laterPosition(progress.value.holdUntil, position, source.comparePositions) });
+
+  /** Tables that could not be replicated and now can be: GRANT, ALTER PUBLICATION and a new key are no changes of rows (R-88, R-97). */
+  const copyRecovered = (): void => {
+    const names = pipeline === null ? null : reports.takeRecovered();
+    if (!pipeline || !names?.size) return;
+    pipeline.between(() =>
+      withSnapshot(async (snapshot) => {
+        for (const found of snapshot.tables.filter(({ table }) => names.has(tableName(table)))) {
+          const id = await register(found.table);
+          if (!binding(found.table) || progress.table(id)?.state === 'done') continue;
+          log.info({ table: tableName(found.table) }, 'Copying a table that can be replicated now');
+          progress.update(id, { state: 'copying' });
+          await copyInStream(snapshot, found, id);
+        }
+      }),
+    );
   };
 
   const removeRows = async (bound: TableBinding): Promise<void> => {
     await flusher.flush(undefined);
     await flusher.settled();
     const removed = await removeTable(bound, { writer, states, applier, flusher, signal });
-    log.info({ table: `${bound.table.schema}.${bound.table.name}`, removed }, 'Removed all rows of a table');
+    log.info({ table: tableName(bound.table), removed }, 'Removed all rows of a table');
   };
 
   const tableChanged = async (item: Extract<StreamEvent, { kind: 'table' | 'truncate' }>): Promise<void> => {
@@ -285,14 +320,14 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     const bound = binding(item.table);
     if (!bound) return;
     if (item.kind === 'truncate') return removeRows(bound);
-    if (progress.table(id)?.state === 'done') return;
     if (item.replaces !== null) {
       const former = await register(item.replaces);
       const formerBound = former === id ? null : bindTable(plan, deployed(), item.replaces, former);
       if (formerBound && progress.table(former)) await removeRows(formerBound);
       if (former !== id) progress.forget(former);
     }
-    log.info({ table: `${item.table.schema}.${item.table.name}` }, 'Copying a table that appeared');
+    if (progress.table(id)?.state === 'done') return;
+    log.info({ table: tableName(item.table) }, 'Copying a table that appeared');
     progress.update(id, { state: 'copying' });
     await copyAppeared(item.table, id);
   };
@@ -300,10 +335,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   const follow = async (): Promise<void> => {
     fresh = false;
     state = { kind: progress.value.snapshot === 'done' ? 'streaming' : 'catching-up' };
-    const start =
-      stream.position !== null && source.comparePositions(stream.position, progress.value.startPosition!) > 0
-        ? stream.position
-        : progress.value.startPosition!;
+    const start = startOf();
     const stop = new AbortController();
     const running = AbortSignal.any([signal, stop.signal]);
     const current = createStreamPipeline({
@@ -320,6 +352,12 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       binding,
       tableChanged,
       copiedUntil: () => progress.value.holdUntil,
+      hold,
+      unreadable(table) {
+        const id = progress.idOf(table);
+        if (id !== null) progress.update(id, { state: 'failed' });
+      },
+      progressChanged: () => progress.changed,
       visible: () => visible,
       takeProgress(reached) {
         const until = progress.value.holdUntil;
@@ -334,12 +372,21 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
     });
     pipeline = current;
     current.setGate(gate);
+    copyRecovered();
     for (const item of pendingExpectations.splice(0)) current.expect(item.position, item.requests);
     const streaming = source.stream({ cursor, position: start, handler: current.handler, signal: running });
     const applying = current.run();
     try {
       await Promise.race([streaming, applying]);
       // Either ended by itself (stopped at a boundary) or by the signal; a stream that just ends is an error of the source.
+    } catch (error) {
+      if (signal.aborted) throw error;
+      stop.abort();
+      await Promise.allSettled([streaming, applying]);
+      const lost = await lostCursor(error, source, cursor, current.position.committed);
+      if (lost === null) throw error;
+      await flusher.settled();
+      throw await cursorLost(lost, current.unpublished);
     } finally {
       stop.abort();
       await Promise.allSettled([streaming, applying]);
@@ -357,6 +404,8 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
         await resumeCopy();
         await follow();
       } finally {
+        if (signal.aborted && state.kind === 'copying')
+          log.info({ code: 'PSYNC_S1103' }, 'The first copy was stopped; it goes on at the next start');
         state = { kind: 'stopped' };
       }
       if (!signal.aborted && !stopped)
@@ -369,8 +418,9 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       return pipeline?.position ?? { at: stream.position, committed: stream.position };
     },
     get reports() {
-      return reports;
+      return reports.latest;
     },
+    noteTables,
     get ready() {
       return progress.value.snapshot === 'done' && progress.value.holdUntil === null;
     },

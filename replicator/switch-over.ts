@@ -8,7 +8,7 @@ import type { Coordination } from '#core/coordination/contract.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { RunningStream } from './leadership.ts';
-import type { RunnerLog } from './stream-runner.ts';
+import type { RunnerLog } from './runner-log.ts';
 
 /** Longer than this the former stream is not kept waiting: everything starts again from storage. */
 const ALIGN_MS = 30_000;

@@ -135,6 +135,19 @@ export interface StreamProgress {
   /** Nothing may be published before this position is passed (R-118); null when free. */
   readonly holdUntil: string | null;
   readonly tables: readonly TableProgress[];
+  /** What the source said of each wanted table when it was looked at last: diagnostics of every process show it (R-59). */
+  readonly reports?: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly identityColumns: readonly string[];
+    readonly errors: readonly {
+      readonly level: 'warning' | 'fatal';
+      readonly code: string;
+      readonly message: string;
+    }[];
+  }[];
+  /** Why the first copy stands still until an operator acts (R-109); absent or null: it does not. */
+  readonly blocked?: { readonly code: string; readonly message: string } | null;
 }
 export interface TableProgress {
   /** Id from `registerTable`. */

@@ -23,6 +23,11 @@ export interface ChangeApplier {
   /** True when values were left out and nothing was retained: fetch the row and pass it as `fetched`. */
   needsFetch(binding: TableBinding, change: RowUpdate): boolean;
   apply(binding: TableBinding, change: RowUpdate | RowDelete, fetched: SourceRow | null): void;
+  /**
+   * Instead of `apply`, for an update whose omitted values nobody has any more: the row is withdrawn rather than shown with nulls (R-113).
+   * The caller holds back what is published until the stream has caught up with the source, which brings the row's removal.
+   */
+  withdraw(binding: TableBinding, change: RowUpdate): void;
   /** A row of a copy; `known` when the row may have a state already (a resumed copy). */
   copied(binding: TableBinding, key: string, row: SourceRow, retain: RetainedValues | null, known: boolean): void;
   /** Withdraws a place found by scanning (truncate). */
@@ -196,16 +201,17 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     const held = oldPlacements(binding, change.key);
     const retained = held.retained ?? former;
     let row = change.after;
-    if (change.omitted !== null) row = retained !== null ? source.fill(change, retained) : (fetched ?? row);
+    if (change.omitted !== null) row = retained !== null ? source.fill(change, retained) : fetched!;
     const before =
       change.keyBefore === null && change.before !== null ? statelessPlacements(binding, change.before) : [];
     const old = [...held.placements, ...before];
     const sameKey = change.kind === 'update' && change.keyBefore === null && change.before === null;
     const current = place(binding, change.key, row, old, sameKey);
     withdraw(old, current, binding, change.key);
-    // What was omitted now may be omitted again: it stays retained beside what came now.
-    const kept = change.omitted === null ? null : retained;
-    writeState(binding, change.key, current, change.retain === null ? kept : { ...kept, ...change.retain });
+    // What was omitted now may be omitted again: it stays retained beside what came now. All of it or nothing: a part would pass for all.
+    const kept = change.omitted === null ? change.retain : retained;
+    const { retain } = change;
+    writeState(binding, change.key, current, retain === null || kept === null ? kept : { ...kept, ...retain });
   };
 
   return {
@@ -226,6 +232,11 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
     apply(binding, change, fetched) {
       if (change.kind === 'delete') removeRow(binding, change.key, change.before ?? change.keyRow);
       else update(binding, change, fetched);
+    },
+    withdraw(binding, change) {
+      if (change.keyBefore !== null) removeRow(binding, change.keyBefore, change.before ?? change.keyRowBefore);
+      // What is stateless follows from the identity, which is never omitted.
+      removeRow(binding, change.key, change.after);
     },
     copied(binding, key, row, retain, known) {
       if (!known) return insertNew(binding, key, row, retain);

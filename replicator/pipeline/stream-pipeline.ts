@@ -8,7 +8,7 @@ import type {
   StreamCommit,
   StreamProgress,
 } from '#core/bucket-storage/contract.ts';
-import type { SourceRow } from '#core/sync-config/values.ts';
+import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Position, ReplicatedTable, Source, StreamHandler } from '../sources/contract.ts';
 import type { ChangeApplier, RowDelete, RowUpdate } from './change-applier.ts';
 import { createChangeQueue, type QueueItem } from './change-queue.ts';
@@ -42,6 +42,10 @@ export interface StreamPipeline {
   expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
   /** Stops at the next transaction boundary, everything stored. */
   stopAtBoundary(): Promise<void>;
+  /** Does `work` between two transactions, with the stream held back; what it flushes is published with the next commit. */
+  between(work: () => Promise<void>): void;
+  /** Something was flushed that no commit covers yet: only the next take-over undoes it. */
+  readonly unpublished: boolean;
 }
 
 export interface StreamPipelineDependencies {
@@ -60,10 +64,16 @@ export interface StreamPipelineDependencies {
   tableChanged(item: Extract<QueueItem, { kind: 'table' | 'truncate' }>): Promise<void>;
   /** Tables were copied as of this position: until it is passed, rows may be newer than the stream. Null when passed. */
   copiedUntil(): Position | null;
+  /** Nothing may be published before the stream has passed this position: rows were read that are newer than the stream. */
+  hold(position: Position): void;
+  /** Values of the table's rows were needed and could not be read: it is copied once it can be (R-88). */
+  unreadable(table: ReplicatedTable): void;
   /** Clients see this stream's commits: none may be made before `copiedUntil` is passed (R-118). */
   visible(): boolean;
   /** The progress to store with the next commit when it changed since. `reached` is where that commit stands. */
   takeProgress(reached: Position): StreamProgress | undefined;
+  /** `takeProgress` has something that is worth a commit of its own. */
+  progressChanged(): boolean;
   applied(changes: number, transactions: number): void;
   /** Called after each durable commit or keep-alive. */
   advanced(position: Position): void;
@@ -82,6 +92,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
   let gate: Position | null = null;
   let stopping: (() => void) | null = null;
   let lastKeepalive = now();
+  const between: (() => Promise<void>)[] = [];
   let waiting: { position: Position; requests: readonly ReachedWriteCheckpoint[] }[] = [];
 
   const atOrBefore = (a: Position, b: Position): boolean => source.comparePositions(a, b) <= 0;
@@ -126,9 +137,19 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     );
   };
 
-  const fetchOmitted = async (binding: TableBinding, change: RowUpdate | RowDelete): Promise<SourceRow | null> => {
-    if (change.kind === 'delete' || !applier.needsFetch(binding, change)) return null;
-    return source.fetchRow(change.table, change.key);
+  /** A change that leaves values out (R-113): filled from what was retained, else from the source, whose row may be newer, or gone. */
+  const applyOmitting = async (binding: TableBinding, change: RowUpdate): Promise<void> => {
+    if (!applier.needsFetch(binding, change)) return applier.apply(binding, change, null);
+    try {
+      const fetched = await source.fetchRow(change.table, change.key);
+      if (fetched !== null) return applier.apply(binding, change, fetched);
+      // A later transaction took it away, or gave it another key. Until the stream is there, nothing is published.
+      dependencies.hold(await source.head());
+    } catch (error) {
+      if (!isCodedError(error) || error.code !== 'PSYNC_S1152') throw error;
+      dependencies.unreadable(change.table);
+    }
+    applier.withdraw(binding, change);
   };
 
   /** Loads the row states of a page of items and applies them in order. */
@@ -150,9 +171,8 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
       inTransaction = true;
       const binding = dependencies.binding(item.table);
       if (!binding) continue;
-      const omitted = item.kind !== 'delete' && item.omitted !== null;
-      const fetched = omitted ? await fetchOmitted(binding, item) : null;
-      applier.apply(binding, item, fetched);
+      if (item.kind !== 'delete' && item.omitted !== null) await applyOmitting(binding, item);
+      else applier.apply(binding, item, null);
       if (flusher.full) await flushPart();
     }
   };
@@ -178,8 +198,8 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
         await applyPage(page);
         page = [];
         inTransaction = true;
-        await dependencies.tableChanged(item);
         unpublished = true;
+        await dependencies.tableChanged(item);
         continue;
       }
       if (item.kind === 'commit') transactions++;
@@ -200,7 +220,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     if (inTransaction || flusher.busy || held()) return false;
     const until = dependencies.copiedUntil();
     const leavingHold = until !== null && atOrBefore(until, boundary.position);
-    if (flusher.dirty || hasReached() || leavingHold || unpublished) {
+    if (flusher.dirty || hasReached() || leavingHold || unpublished || dependencies.progressChanged()) {
       await flushFinal();
       return true;
     }
@@ -213,6 +233,12 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
   };
 
   const step = async (): Promise<boolean> => {
+    const work = inTransaction ? undefined : between.shift();
+    if (work !== undefined) {
+      unpublished = true;
+      await work();
+      return true;
+    }
     const items = queue.take((position) => gate === null || atOrBefore(position, gate));
     if (items.length > 0) await apply(items);
     if (flusher.full && held()) await flushPart();
@@ -278,6 +304,13 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
         stopping = resolve;
         wake();
       });
+    },
+    between(work) {
+      between.push(work);
+      wake();
+    },
+    get unpublished() {
+      return unpublished || flusher.busy;
     },
   };
 }

@@ -1,7 +1,7 @@
 /** A source database and an instance on it, for one end-to-end test file. */
 import pg from 'pg';
 import { createInstance, type Instance, type InstanceOptions } from '../instance/instance.ts';
-import type { TestDatabase } from '../services/contract.ts';
+import type { Postgres, TestDatabase } from '../services/contract.ts';
 import { mongodb } from '../services/mongodb.ts';
 import { postgres } from '../services/postgres.ts';
 import { redis } from '../services/redis.ts';
@@ -9,20 +9,25 @@ import { redis } from '../services/redis.ts';
 export interface Fixture {
   readonly instance: Instance;
   readonly sourceUrl: string;
+  readonly storageUrl: string;
   /** Runs SQL on the source. */
   sql<T = Record<string, unknown>>(text: string, values?: unknown[]): Promise<T[]>;
   close(): Promise<void>;
 }
 
-export interface FixtureOptions extends Partial<Pick<InstanceOptions, 'apiParameters' | 'extraYaml'>> {
+export interface FixtureOptions extends Partial<Pick<InstanceOptions, 'apiParameters' | 'extraYaml' | 'sourceKeys'>> {
   readonly storage: 'mongodb' | 'postgresql';
   readonly redis?: boolean;
   readonly schema: string;
   readonly syncConfig: string | null;
+  /** Absent: the Postgres of the test run. */
+  readonly server?: Pick<Postgres, 'createDatabase'>;
+  /** How the service logs in to the source, from the address of the superuser. */
+  readonly loginUrl?: (url: string) => string;
 }
 
 export async function createFixture(options: FixtureOptions): Promise<Fixture> {
-  const source = await (await postgres()).createDatabase();
+  const source = await (options.server ?? (await postgres())).createDatabase();
   const pool = new pg.Pool({ connectionString: source.url, max: 8 });
   await pool.query(options.schema);
   const storage: TestDatabase =
@@ -30,18 +35,20 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
       ? await (await mongodb()).createDatabase()
       : await (await postgres()).createDatabase();
   const prefix = options.redis ? (await redis()).createPrefix() : null;
-  const { apiParameters, extraYaml } = options;
+  const { apiParameters, extraYaml, sourceKeys } = options;
   const instance = await createInstance({
-    sourceUrl: source.url,
+    sourceUrl: options.loginUrl?.(source.url) ?? source.url,
     storage: { type: options.storage, url: storage.url },
     redis: prefix === null ? undefined : { url: prefix.url, prefix: prefix.prefix },
     syncConfig: options.syncConfig,
     ...(apiParameters ? { apiParameters } : {}),
     ...(extraYaml ? { extraYaml } : {}),
+    ...(sourceKeys ? { sourceKeys } : {}),
   });
   return {
     instance,
     sourceUrl: source.url,
+    storageUrl: storage.url,
     sql: async <T>(text: string, values: unknown[] = []) => (await pool.query(text, values)).rows as T[],
     async close() {
       await instance.close();

@@ -19,6 +19,8 @@ export interface InstanceOptions {
   readonly syncConfig: string | null;
   /** `api.parameters` of service.yaml. */
   readonly apiParameters?: Readonly<Record<string, number>>;
+  /** Further keys of the source connection. */
+  readonly sourceKeys?: Readonly<Record<string, string | number>>;
   /** Further lines of service.yaml, top level. */
   readonly extraYaml?: string;
   readonly logLevel?: string;
@@ -52,18 +54,33 @@ export interface Instance {
   close(): Promise<void>;
 }
 
-export interface Diagnostics {
-  readonly active_sync_rules?: {
-    readonly content?: string;
-    readonly connections: readonly {
-      readonly slot_name: string;
-      readonly last_lsn?: string;
-      readonly initial_replication_done: boolean;
+export interface DiagnosticsError {
+  readonly level: 'warning' | 'fatal';
+  readonly code?: string;
+  readonly message: string;
+}
+export interface DiagnosticsVersion {
+  readonly content?: string;
+  readonly errors: readonly DiagnosticsError[];
+  readonly connections: readonly {
+    readonly slot_name: string;
+    readonly last_lsn?: string;
+    readonly initial_replication_done: boolean;
+    readonly wal_status?: string;
+    readonly safe_wal_size?: number;
+    readonly max_slot_wal_keep_size?: number;
+    readonly replication_lag_bytes?: number;
+    readonly tables: readonly {
+      readonly name: string;
+      readonly replication_id: readonly string[];
+      readonly errors: readonly DiagnosticsError[];
     }[];
-  };
-  readonly deploying_sync_rules?: {
-    readonly connections: readonly { readonly slot_name: string; readonly initial_replication_done: boolean }[];
-  };
+  }[];
+}
+export interface Diagnostics {
+  readonly connections: readonly { readonly connected: boolean; readonly errors: readonly DiagnosticsError[] }[];
+  readonly active_sync_rules?: DiagnosticsVersion;
+  readonly deploying_sync_rules?: DiagnosticsVersion;
 }
 
 export async function createInstance(options: InstanceOptions): Promise<Instance> {
@@ -133,10 +150,11 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
 
 function serviceYaml(options: InstanceOptions, port: number, syncConfigFile: string | null, secret: Buffer): string {
   const { sourceUrl, storage, redis, apiParameters = {}, extraYaml = '' } = options;
+  const sourceKeys = Object.entries(options.sourceKeys ?? {}).map(([key, value]) => `, ${key}: ${value}`);
   const parameters = Object.entries({ max_concurrent_connections: 20_000, ...apiParameters });
   return `replication:
   connections:
-    - {type: postgresql, uri: "${sourceUrl}", sslmode: disable}
+    - {type: postgresql, uri: "${sourceUrl}", sslmode: disable${sourceKeys.join('')}}
 storage: {type: ${storage.type}, uri: "${storage.url}"${storage.type === 'postgresql' ? ', sslmode: disable' : ''}}
 ${redis ? `redis: {uri: "${redis.url}", key_prefix: "${redis.prefix}"}` : ''}
 port: ${port}

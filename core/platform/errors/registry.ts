@@ -744,6 +744,12 @@ export const ERROR_REGISTRY = {
     summary: 'The replication slot is used by another process',
     remedy: 'Normal while another replicator hands over; else end the backend that pg_replication_slots names.',
   },
+  PSYNC_S1178: {
+    severity: 'warning',
+    status: 500,
+    summary: 'Less than half of the WAL that the source keeps for a replication slot is left',
+    remedy: 'Raise max_slot_wal_keep_size before the slot is lost, or let less be written while tables are copied.',
+  },
 
   // -- S12: MySQL source (O-333) -------------------------------------------------------------------------------------
 
