@@ -17,6 +17,27 @@ export interface RowState {
   readonly retained: RetainedValues | null;
 }
 
+/** Texts of states with one place of the usual type and id, by definition and key: many rows share them, and none is made twice. */
+const MEMO_ENTRIES = 20_000;
+const memo = new Map<number, Map<string, string>>();
+let memoized = 0;
+
+function onePlace(definition: number, key: string): string {
+  let ofDefinition = memo.get(definition);
+  const known = ofDefinition?.get(key);
+  if (known !== undefined) return known;
+  if (memoized >= MEMO_ENTRIES) {
+    memo.clear();
+    memoized = 0;
+    ofDefinition = undefined;
+  }
+  if (ofDefinition === undefined) memo.set(definition, (ofDefinition = new Map()));
+  const text = JSON.stringify([definition, key, 0, 0]);
+  ofDefinition.set(key, text);
+  memoized++;
+  return text;
+}
+
 /** `rowKey` and `tableName` are the usual object id and type and then not repeated. `belongs` picks the places that the record is for. */
 export function encodeRowState(
   placements: readonly Placement[],
@@ -25,13 +46,24 @@ export function encodeRowState(
   tableName: string,
   belongs: (place: never) => boolean = () => true,
 ): string | null {
+  let only: Placement | null = null;
   let text = '';
   for (const place of placements) {
     if (!belongs(place as never)) continue;
+    const isUsual = place.objectType === tableName && place.objectId === rowKey;
+    if (isUsual && only === null && text === '' && retained === null) {
+      only = place;
+      continue;
+    }
+    if (only !== null) {
+      text = onePlace(only.definition, only.key).slice(0, -1);
+      only = null;
+    }
     const objectType = place.objectType === tableName ? '0' : JSON.stringify(place.objectType);
     const objectId = place.objectId === rowKey ? '0' : JSON.stringify(place.objectId);
     text += `${text === '' ? '[' : ','}${place.definition},${JSON.stringify(place.key)},${objectType},${objectId}`;
   }
+  if (only !== null) return onePlace(only.definition, only.key);
   if (retained !== null) text += `${text === '' ? '[' : ','}${JSON.stringify(retained)}`;
   return text === '' ? null : `${text}]`;
 }
