@@ -31,7 +31,6 @@ export interface SourceJobDependencies extends Omit<LeadershipDependencies, 'wri
   readonly owner: string;
   readonly signal: AbortSignal;
   leads(leader: boolean): void;
-  failed(code: string): void;
 }
 
 export function createSourceJob(dependencies: SourceJobDependencies): SourceJob {

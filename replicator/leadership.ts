@@ -50,6 +50,8 @@ export interface LeadershipDependencies {
   copied(rows: number, bytes: number): void;
   lagBytes(bytes: number): void;
   connected(connected: boolean): void;
+  /** A stream could not begin or go on. */
+  failed(code: string): void;
   versions(active: number | null, processing: number | null): void;
 }
 
@@ -124,7 +126,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       await entry.runner.run();
     } catch (error) {
       if (signal.aborted || entry.stop.signal.aborted) return;
-      if (error instanceof SourceUnusable) hold(entry, []);
+      if (error instanceof SourceUnusable) hold(entry, error.finding.code, []);
       else if (error instanceof CursorLost) await cursorLost(entry, error).catch(fail);
       else fail(error);
     } finally {
@@ -135,7 +137,8 @@ export function createLeadership(dependencies: LeadershipDependencies): {
   };
 
   /** Not now: tried again later, while the other streams go on. */
-  const hold = (entry: RunningStream, reasons: readonly Finding[]): void => {
+  const hold = (entry: RunningStream, code: string, reasons: readonly Finding[]): void => {
+    dependencies.failed(code);
     findings.note(streamScope(entry.id), reasons);
     const { random } = dependencies;
     const known = held.get(entry.id);
@@ -156,7 +159,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
    */
   const cursorLost = async (entry: RunningStream, error: CursorLost): Promise<void> => {
     if (error.firstCopy && error.why === 'invalidated') {
-      hold(entry, [{ level: 'fatal', code: error.code, message: blockedMessage(error.message) }]);
+      hold(entry, error.code, [{ level: 'fatal', code: error.code, message: blockedMessage(error.message) }]);
     } else {
       lost.add(entry.id);
       await copyAgain(entry, error);

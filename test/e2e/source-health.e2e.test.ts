@@ -67,6 +67,12 @@ const diagnosed = (service: Service, what: string, holds: (found: Diagnostics) =
   );
 const sourceCodes = (found: Diagnostics): string[] => found.connections[0]!.errors.map(({ code }) => code ?? '');
 const times = (service: Service, text: string): number => service.output().split(text).length - 1;
+const inStorage = async (statement: string): Promise<void> => {
+  const storage = new pg.Client(fixture.storageUrl);
+  await storage.connect();
+  await storage.query(statement);
+  await storage.end();
+};
 const slots = (): Promise<{ slot_name: string; wal_status: string }[]> =>
   fixture.sql(`SELECT slot_name, wal_status FROM pg_replication_slots WHERE database = current_database()`);
 
@@ -204,22 +210,18 @@ test('the log of the source ends before the stored position, as after restoring 
   await fixture.instance.untilActive(api);
   const client = await connect(api);
   await first.stop();
-  const storage = new pg.Client(fixture.storageUrl);
-  await storage.connect();
-  await storage.query(`UPDATE powersync.streams SET position = 'FFFFFFFF/00000000'`);
-  await storage.end();
+  await inStorage(`UPDATE powersync.streams SET position = 'FFFFFFFF/00000000'`);
   await fixture.sql(`INSERT INTO items VALUES ('i2', 'two', 2)`);
   await fixture.instance.start('sync');
   await client.until(() => client.visible.size === 2, 'the new copy', 40_000);
 });
 
 test('values that nobody has any more: the row is gone, never shown with nulls (R-113)', async () => {
-  // Stored outside the row although it is small, so that nothing was retained.
   await create({
     schema: `${TABLES} ${PUBLICATION}
-      ALTER TABLE items SET (toast_tuple_target = 128); ALTER TABLE items ADD COLUMN more text;
+      ALTER TABLE items ADD COLUMN more text;
       ALTER TABLE items ALTER COLUMN name SET STORAGE EXTERNAL, ALTER COLUMN more SET STORAGE EXTERNAL;
-      INSERT INTO items (id, name, n) SELECT 'i' || n, repeat('x', 800), n FROM generate_series(1, 20) n;`,
+      INSERT INTO items (id, name, n) SELECT 'i' || n, repeat('x', 8000), n FROM generate_series(1, 20) n;`,
   });
   const api = await fixture.instance.start('api');
   const first = await fixture.instance.start('sync');
@@ -231,19 +233,25 @@ test('values that nobody has any more: the row is gone, never shown with nulls (
       if ((JSON.parse(row) as { name: string | null }).name === null) nulls.push(row);
   });
   await first.stop();
+  // As if nothing had been retained.
+  await inStorage('DELETE FROM powersync.row_states');
   for (let turn = 0; turn < 2; turn++) await fixture.sql(`UPDATE items SET n = n + 1`);
-  for (let n = 0; n < 500; n++) await fixture.sql(`INSERT INTO notes VALUES ('n' || $1::text, 'note')`, [n]);
+  // Enough for several flushes, so that there are checkpoints in between.
+  for (const turn of ['a', 'b', 'c'])
+    await fixture.sql(`INSERT INTO notes SELECT $1 || n, repeat(md5(n::text), 40) FROM generate_series(1, 8000) n`, [
+      turn,
+    ]);
   // What came with one change must not pass for all that the row has outside.
-  await fixture.sql(`UPDATE items SET more = repeat('y', 700) WHERE id = 'i3'`);
+  await fixture.sql(`UPDATE items SET more = repeat('y', 7000) WHERE id = 'i3'`);
   await fixture.sql(`UPDATE items SET n = 9 WHERE id = 'i3'`);
   await fixture.sql(`DELETE FROM items WHERE id = 'i1'`);
   await fixture.sql(`UPDATE items SET id = 'other' WHERE id = 'i2'`);
   await fixture.instance.start('sync');
-  await client.until(() => client.visible.size === 519, 'everything', 40_000);
+  await client.until(() => client.visible.size === 24_019, 'everything', 40_000);
   expect(nulls).toEqual([]);
   const numbers = [...client.visible.values()].map((row) => JSON.parse(row) as { id: string; n?: number });
-  expect(numbers.find(({ id }) => id === 'other')).toMatchObject({ n: 4, name: 'x'.repeat(800) });
-  expect(numbers.find(({ id }) => id === 'i3')).toMatchObject({ n: 9, name: 'x'.repeat(800), more: 'y'.repeat(700) });
+  expect(numbers.find(({ id }) => id === 'other')).toMatchObject({ n: 4, name: 'x'.repeat(8000) });
+  expect(numbers.find(({ id }) => id === 'i3')).toMatchObject({ n: 9, name: 'x'.repeat(8000), more: 'y'.repeat(7000) });
 });
 
 describe('a slot that is lost during the first copy (R-103, R-109)', () => {
