@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 // Starts the command with Node 24: the one running this if it is new enough, else the one that npm installed beside the sources.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

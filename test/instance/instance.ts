@@ -175,7 +175,8 @@ function spawnService(role: string, port: number, words: readonly string[], logL
     NODE_ENV: 'production',
     PS_LOG_LEVEL: process.env['MILLRACE_TEST_LOG'] ?? logLevel,
   };
-  const child = spawn(process.execPath, [LAUNCHER, ...words], { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+  // The flag is that of the command and of the image.
+  const child = spawn(process.execPath, ['--max-semi-space-size=16', LAUNCHER, ...words], { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
   let output = '';
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-50_000);
