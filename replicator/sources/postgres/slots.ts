@@ -157,6 +157,22 @@ export async function freeSlot(queries: SideQueries, slot: string, signal?: Abor
   }
 }
 
+/** Ends a backend of ours whose connection was cut, and waits until it is gone: it may be about to create a slot still. */
+export async function endBackend(queries: SideQueries, pid: number): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
+    const rows = await queries.run<{ ended: boolean }>(
+      'Ending a connection that was given up',
+      `SELECT pg_catalog.pg_terminate_backend(pid) AS ended FROM pg_catalog.pg_stat_activity
+        WHERE pid = $1 AND usename = current_user AND application_name = $2`,
+      [pid, applicationName],
+    );
+    if (rows.length === 0) return;
+    // The server offers nothing to wait for.
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
 /** Drops the slot; one that is not there is fine. Waits until it is free. */
 export async function dropSlot(queries: SideQueries, slot: string): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {

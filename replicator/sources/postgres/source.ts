@@ -13,7 +13,7 @@ import { withoutIdentity } from './published-tables.ts';
 import { fillRow } from './rows.ts';
 import { readSchema } from './schema.ts';
 import { createSideQueries } from './side-queries.ts';
-import { createSlot, dropSlot, readSlot, slotState, slotStatus } from './slots.ts';
+import { createSlot, dropSlot, endBackend, readSlot, slotState, slotStatus } from './slots.ts';
 import { type ExportedSnapshot, openSnapshot } from './snapshot.ts';
 import { type AcknowledgedPosition, runStream } from './stream.ts';
 import type { PublishedTable } from './tables.ts';
@@ -126,9 +126,10 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
         // Nobody would ever use it, and it would hold back the server's log.
         const isForeign = sqlState((error as Error).cause) === slotExists;
         if (asked && !isForeign) {
-          await dropSlot(queries, name).catch(() =>
-            log.warn({ slot: name }, 'A replication slot that is not used could not be dropped'),
-          );
+          cut(walsender);
+          await endBackend(queries, (walsender as { processID?: number | null }).processID ?? 0)
+            .then(() => dropSlot(queries, name))
+            .catch(() => log.warn({ slot: name }, 'A replication slot that is not used could not be dropped'));
         }
         signal.throwIfAborted();
         throw error;
