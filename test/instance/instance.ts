@@ -176,7 +176,10 @@ function spawnService(role: string, port: number, words: readonly string[], logL
     PS_LOG_LEVEL: process.env['MILLRACE_TEST_LOG'] ?? logLevel,
   };
   // The flag is that of the command and of the image.
-  const child = spawn(process.execPath, ['--max-semi-space-size=16', LAUNCHER, ...words], { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+  const child = spawn(process.execPath, ['--max-semi-space-size=16', LAUNCHER, ...words], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment,
+  });
   let output = '';
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-50_000);
