@@ -128,7 +128,12 @@ describe('which streams and buckets a session has', () => {
     expect(bucketsOf(await connect(only(subscribe('versioned')), null))).toEqual([]);
   });
 
-  test.each([7, -1, 1.5])('a priority of %d is refused', async (priority) => {
+  test('a priority beyond the lowest counts as the lowest (wire/06)', async () => {
+    const client = await connect(only(subscribe('lists', null, 7)));
+    expect(first(client).buckets.map(({ priority }) => priority)).toEqual([3]);
+  });
+
+  test.each([-1, 1.5])('a priority of %d is refused', async (priority) => {
     const refused = await connect(only(subscribe('lists', null, priority))).catch((error: unknown) => error);
     expect((refused as RefusedError).status).toBe(400);
     expect((refused as RefusedError).body).toContain('PSYNC_S2001');
