@@ -86,7 +86,7 @@ const streamRate = measure(streamed, () => {
     isWanted: () => true,
     emit: sink,
     unusable: () => undefined,
-    tooLarge: () => undefined,
+    unfit: () => undefined,
   });
   return (bytes, start, end) => void (bytes[start] === 0x77 && reader.read(bytes, start + 25, end));
 });

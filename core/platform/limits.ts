@@ -9,6 +9,8 @@ const MINUTE_MS = 60_000;
 // Rows (R-60, S-641)
 /** Largest source row and largest row after transformation; above: PSYNC_S1002. */
 export const MAX_ROW_BYTES = 15 * MEGABYTE;
+/** Levels of arrays and objects in JSON of the source; more: PSYNC_S1004 (R-61, S-273). */
+export const MAX_JSON_DEPTH = 20;
 
 // Connections and buckets (O-57 … O-62, O-143, O-146; S-640, S-644)
 export const DEFAULT_MAX_CONCURRENT_CONNECTIONS = 200;

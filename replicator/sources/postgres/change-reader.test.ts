@@ -31,7 +31,7 @@ function reader(
     isWanted: ({ name }) => wanted(name),
     emit: (event) => void events.push(event),
     unusable: () => undefined,
-    tooLarge: () => undefined,
+    unfit: () => undefined,
   });
 }
 const u16 = (value: number): Buffer => Buffer.from([value >> 8, value & 255]);

@@ -12,10 +12,10 @@ import {
   readTuple,
 } from './pgoutput.ts';
 import { comparePositions, formatPositionHalves } from './position.ts';
+import { faultOf, type RowFault } from './row-limits.ts';
 import {
   buildRow,
   createRowBytes,
-  isTooLarge,
   isUnchanged,
   omittedColumns,
   retainedValues,
@@ -48,8 +48,8 @@ export interface ChangeReaderDependencies {
   emit(event: StreamEvent): void | Promise<void>;
   /** A table whose changes cannot be replicated. */
   unusable(table: PublishedTable): void;
-  /** A row that is dropped because of its size. */
-  tooLarge(table: PublishedTable, bytes: number): void;
+  /** A row that is dropped. */
+  unfit(table: PublishedTable, fault: RowFault): void;
 }
 
 /** A table as the server described it. What that means is decided when its first change is read. */
@@ -145,11 +145,13 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
     const { layout } = relation;
     if (layout === null || layout.table.identity === 'none') return;
     const bytesSent = end - at;
+    let fault: RowFault | null;
     switch (type) {
       case messageBytes.insert:
         if (bytes[at + 4] !== newTuple) throw malformed('insert without a row');
         readTuple(bytes, at + 5, end, after);
-        if (isTooLarge(layout, after, bytesSent)) return dependencies.tooLarge(layout.published, bytesSent);
+        fault = faultOf(layout, after, bytesSent);
+        if (fault !== null) return dependencies.unfit(layout.published, fault);
         return emitRow(insertOf(layout, after, bytesSent), type, bytes, at, end);
       case messageBytes.update:
         return emitRow(readUpdate(layout, bytes, at + 4, end, bytesSent), type, bytes, at, end);
@@ -172,9 +174,10 @@ export function createChangeReader(dependencies: ChangeReaderDependencies): Chan
     }
     if (bytes[at] !== newTuple) throw malformed('update without a row');
     readTuple(bytes, at + 1, end, after);
-    if (isTooLarge(layout, after, end - at)) {
-      // What was there before it grew goes: it is no longer what the source has.
-      dependencies.tooLarge(layout.published, end - at);
+    const fault = faultOf(layout, after, end - at);
+    if (fault !== null) {
+      // What was there before goes: it is no longer what the source has.
+      dependencies.unfit(layout.published, fault);
       return deleteOf(layout, hasOld ? before : after, kind === oldTuple, bytesSent);
     }
     return updateOf(layout, after, hasOld ? before : null, kind === oldTuple, bytesSent);

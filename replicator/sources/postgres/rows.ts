@@ -37,6 +37,8 @@ export interface RowLayout {
   readonly decoders: readonly ColumnDecoder[];
   /** `forms` as numbers, 0 for columns that nobody reads. */
   readonly forms: Uint8Array;
+  /** Columns of JSON that somebody reads: their depth is limited (R-61). */
+  readonly json: readonly number[];
   /** Columns whose value may be stored outside the row and then be left out of updates. */
   readonly variable: readonly number[];
   /** Rows that take more bytes than this may have such values. */
@@ -72,27 +74,12 @@ export function createRowLayout(options: {
     decoders,
     forms: Uint8Array.from(decoders, ({ form }, index) => (isRead(index) ? formNumbers[form] : unread)),
     variable: decoders.flatMap(({ storage }, index) => (storage !== 'fixed' && isRead(index) ? [index] : [])),
+    json: decoders.flatMap(({ isJson }, index) => (isJson === true && isRead(index) ? [index] : [])),
     // TOAST_TUPLE_THRESHOLD: four rows must fit a page.
     toastThreshold: options.blockBytes / 4 - 16,
   };
 }
 
-/**
- * True when the source row is above the limit (R-60). Columns nobody reads do not count, and bytea counts with the bytes it stands for.
- * `bytes` is what the source sent, which is never less.
- */
-export function isTooLarge(layout: RowLayout, row: RowBytes, bytes: number): boolean {
-  if (bytes <= MAX_ROW_BYTES) return false;
-  let size = 0;
-  for (let index = 0; index < row.count; index += 1) {
-    const to = row.end[index]!;
-    if (to < 0 || layout.forms[index] === unread) continue;
-    const length = to - row.start[index]!;
-    size += layout.published.columns[index]!.type === byteaType ? length / 2 : length;
-  }
-  return size > MAX_ROW_BYTES;
-}
-const byteaType = 17;
 /** Of a row that is too large, only values below this are decoded: there may be no string as long as the others. */
 const longestText = 2 * MAX_ROW_BYTES + 2;
 

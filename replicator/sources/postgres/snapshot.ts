@@ -10,7 +10,8 @@ import { sourceError } from './errors.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed } from './pgoutput.ts';
 import { findTables, type FoundTable } from './published-tables.ts';
-import { buildRow, createRowBytes, isTooLarge, retainedValues, type RowLayout, rowKey } from './rows.ts';
+import { faultOf, type RowFault } from './row-limits.ts';
+import { buildRow, createRowBytes, retainedValues, type RowLayout, rowKey } from './rows.ts';
 import type { ServerFacts } from './server.ts';
 import { type PublishedTable, qualifiedName, quoteLiteral } from './tables.ts';
 
@@ -24,8 +25,8 @@ export interface SnapshotDependencies {
   readonly connections: number;
   isWanted(table: { schema: string; name: string }): boolean;
   readonly replicatedBytes: (bytes: number) => void;
-  /** A row that is dropped because of its size. */
-  tooLarge(table: PublishedTable, bytes: number): void;
+  /** A row that is dropped. */
+  unfit(table: PublishedTable, fault: RowFault): void;
 }
 
 /** An exported snapshot: valid as long as its exporter is connected and left alone. */
@@ -233,7 +234,8 @@ async function copyRows(
     data(bytes, start, end) {
       if (readCopyLine(bytes, start, end, row) !== columns)
         throw malformed('copied row with another number of columns');
-      if (isTooLarge(layout, row, end - start)) return dependencies.tooLarge(layout.published, end - start);
+      const fault = faultOf(layout, row, end - start);
+      if (fault !== null) return dependencies.unfit(layout.published, fault);
       const copiedRow = build(layout, end - start);
       if (!layouts.isOutdated) return add(copiedRow);
       // A value did not fit its type: the type is read again, and the row built again from the bytes, which are still there.

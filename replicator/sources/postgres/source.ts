@@ -10,6 +10,7 @@ import { markHead } from './head.ts';
 import { createLayouts, type ReadColumns } from './layouts.ts';
 import { comparePositions, positionZero } from './position.ts';
 import { withoutIdentity } from './published-tables.ts';
+import type { RowFault } from './row-limits.ts';
 import { fillRow } from './rows.ts';
 import { readSchema } from './schema.ts';
 import { createSideQueries } from './side-queries.ts';
@@ -53,8 +54,10 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     blockBytes: () => blockBytes,
   });
   const replicatedBytes = (bytes: number): void => dependencies.metrics?.replicatedBytes(bytes);
-  const tooLarge = ({ schema, name }: PublishedTable, bytes: number): void =>
-    log.error({ code: 'PSYNC_S1002', schema, table: name, bytes }, 'A row larger than 15 MB is not replicated');
+  const unfit = ({ schema, name }: PublishedTable, fault: RowFault): void => {
+    const row = fault.code === 'PSYNC_S1002' ? 'larger than 15 MB' : 'with JSON nested deeper than 20 levels';
+    log.error({ schema, table: name, ...fault }, `A row ${row} is not replicated`);
+  };
   /** Tables as they were copied for a cursor, to recognise what happened to them before the stream began. */
   const copiedFor = new Map<string, readonly ReplicatedTable[]>();
   const acknowledged = new Map<string, AcknowledgedPosition>();
@@ -75,7 +78,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           connections: dependencies.snapshotConnections,
           isWanted: (table) => isWanted(table),
           replicatedBytes,
-          tooLarge,
+          unfit,
         },
         signal,
       );
@@ -102,7 +105,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     },
     async fetchRow(table, key) {
       const layout = layouts.byTable(table);
-      return layout === null ? null : fetchRow(queries, layout, key);
+      return layout === null ? null : fetchRow(queries, layout, key, unfit);
     },
 
     async createCursor(name, signal) {
@@ -172,7 +175,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
           isWanted: (table) => isWanted(table),
           unusable: (table) =>
             log.error({ code: 'PSYNC_S1150', schema: table.schema, table: table.name }, withoutIdentity(table)),
-          tooLarge,
+          unfit,
           replicatedBytes,
         },
       );

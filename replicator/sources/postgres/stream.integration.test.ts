@@ -285,4 +285,35 @@ describe.each([15, 18])('stream, Postgres %i', (version) => {
       Array(3).fill(expect.objectContaining({ code: 'PSYNC_S1002', table: 't' })),
     );
   });
+
+  test('a row with JSON nested deeper than 20 levels is dropped with a logged error, the others go on (R-61, S-273)', async () => {
+    const lines: { fields: object; message: string }[] = [];
+    await using t = await prepare('CREATE TABLE t (id int PRIMARY KEY, v jsonb, w json)');
+    const source = openTestSource(t.url, { lines: lines as never });
+    const nested = (levels: number): string => '[ '.repeat(levels) + '"[[["' + ' ]'.repeat(levels);
+    await t.app.query('INSERT INTO t VALUES (1, $1, NULL), (2, $2, NULL), (3, NULL, $2)', [nested(20), nested(21)]);
+    const snapshot = await source.openSnapshot(new AbortController().signal);
+    const copied: bigint[] = [];
+    await snapshot.copy(
+      snapshot.tables.flatMap(({ table, ranges }) => ranges.map((range) => ({ table, range }))),
+      { rows: (_part, rows) => void copied.push(...rows.map(({ row }) => row[0] as bigint)), done: () => undefined },
+      new AbortController().signal,
+    );
+    const [found] = snapshot.tables;
+    expect(await source.fetchRow(found!.table, '2')).toBeNull();
+    expect(await source.fetchRow(found!.table, '1')).not.toBeNull();
+    await snapshot.close();
+    expect(copied).toEqual([1n]);
+    const stream = record(source, t.cursor, t.start);
+    await t.app.query('UPDATE t SET v = $1 WHERE id = 1', [nested(21)]);
+    await t.app.query(`UPDATE t SET v = '{}' WHERE id = 2`);
+    await stream.passed(await source.head());
+    await stream.stop();
+    await source.close();
+    const seen = stream.events.flatMap((event) => ('key' in event ? [`${event.kind} ${event.key}`] : []));
+    expect(seen).toEqual(['insert 1', 'delete 1', 'update 2']);
+    expect(lines.map(({ fields }) => fields)).toEqual(
+      ['v', 'w', 'v', 'v', 'w', 'v'].map((column) => ({ code: 'PSYNC_S1004', schema: 'public', table: 't', column })),
+    );
+  });
 });

@@ -10,6 +10,7 @@ import { createKnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed } from './pgoutput.ts';
 import { comparePositions, formatPositionHalves, positionZero } from './position.ts';
+import type { RowFault } from './row-limits.ts';
 import { readServerFacts, type ServerFacts } from './server.ts';
 import { freeSlot, isSlotLost, readSlot, slotLostError, slotState } from './slots.ts';
 import type { SideQueries } from './side-queries.ts';
@@ -39,7 +40,7 @@ export interface StreamDependencies {
   readonly layouts: Layouts;
   isWanted(table: { schema: string; name: string }): boolean;
   unusable(table: PublishedTable): void;
-  tooLarge(table: PublishedTable, bytes: number): void;
+  unfit(table: PublishedTable, fault: RowFault): void;
   readonly replicatedBytes: (bytes: number) => void;
 }
 
@@ -104,7 +105,7 @@ async function follow(
     start: options.position,
     isWanted: dependencies.isWanted,
     unusable: dependencies.unusable,
-    tooLarge: dependencies.tooLarge,
+    unfit: dependencies.unfit,
     emit: (event) => (signal.aborted ? never : handler.event(event)),
   });
   const status = createStatusSender(channel, acknowledged, facts.walSenderTimeoutMs);

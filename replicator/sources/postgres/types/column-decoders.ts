@@ -13,6 +13,8 @@ export interface ColumnDecoder {
   fromText(text: string): SqliteValue;
   /** Length in bytes that a stored value can have at most, from the length of its text; see rows.ts. */
   readonly storage: 'fixed' | 'text' | 'variable';
+  /** The text is JSON. */
+  readonly isJson?: true;
 }
 
 export type DecoderOf = (oid: number) => ColumnDecoder;
@@ -46,7 +48,7 @@ export function createColumnDecoders(catalog: TypeCatalog, options: ValueOptions
     if (type.kind === 'array')
       return options.customPostgresTypes || !isCustom(type.element) ? variable(json.array(type)) : wireText;
     if (!options.customPostgresTypes)
-      return type.kind === 'domain' ? { ...wireText, storage: of(type.base).storage } : wireText;
+      return type.kind === 'domain' ? { ...of(type.base), form: 'text', fromText: wireText.fromText } : wireText;
     switch (type.kind) {
       case 'domain':
         return of(type.base);
@@ -79,10 +81,13 @@ function baseDecoder(name: string, options: ValueOptions): ColumnDecoder {
     case 'text':
     case 'varchar':
     case 'bpchar':
-    case 'json':
     case 'xml':
     case 'numeric':
       return text;
+    case 'json':
+      return { ...text, isJson: true };
+    case 'jsonb':
+      return { ...wireText, isJson: true };
     case 'bool':
       return boolean;
     case 'int2':
