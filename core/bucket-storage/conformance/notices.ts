@@ -60,8 +60,12 @@ export function notices(factory: StorageFactory): void {
         const clock = createFakeClock(Date.now());
         const writer = await (await open(undefined, clock)).takeOver('s1', 'with a clock');
         const bucket: BucketRef = { definition: id('b'), key: '[]' };
-        const commit = async (position: string) =>
-          (await write(writer, stream.id, { rows: rowsFor(bucket, position, 1) }, commitAt(position))).notice!;
+        // With a row state: the very newest of the smallest commits may be kept for longer.
+        const commit = async (position: string) => {
+          const rowStates = [{ key: '1/1/1/a', state: position, previous: null }];
+          const content = { rows: rowsFor(bucket, position, 1), rowStates };
+          return (await write(writer, stream.id, content, commitAt(position))).notice!;
+        };
         const old = [await commit('p1'), await commit('p2')];
         await clock.advance(60 * 60_000);
         const recent = [await commit('p3'), await commit('p4')];

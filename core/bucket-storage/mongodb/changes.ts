@@ -8,7 +8,7 @@ import { createBackoff } from '../../platform/backoff.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { codedError, isCodedError } from '../../platform/errors/coded-error.ts';
 import type { Collections, Instance } from './documents.ts';
-import { failureKind, isUnknownOutcome, storageError } from './failure.ts';
+import { failureKind, isUnknownOutcome, isUnknownWrite, storageError } from './failure.ts';
 import { endTransactions, sessionsOfOthers } from './open-transactions.ts';
 import { changesBetween } from './visibility.ts';
 
@@ -19,14 +19,17 @@ export interface Change<T> {
   /** The rest of the transaction. Called again when the transaction is repeated. Answers the result. */
   work(session: ClientSession): Promise<T>;
 }
+/** The instance is all that changes: one update, half the time of a transaction. */
+export interface SingleChange<T> {
+  readonly instance: Instance;
+  readonly result: T;
+}
 /** Nothing needs to be done. */
 export interface NoChange<T> {
   readonly unchanged: T;
 }
-export type Decide<T> = (
-  instance: Instance,
-  mark: string,
-) => Change<T> | NoChange<T> | Promise<Change<T> | NoChange<T>>;
+export type Decision<T> = Change<T> | SingleChange<T> | NoChange<T>;
+export type Decide<T> = (instance: Instance, mark: string) => Decision<T> | Promise<Decision<T>>;
 
 export interface Actor {
   /** Decides and changes, one change at a time. Throws coded errors; those of `decide` as they are. */
@@ -55,6 +58,8 @@ export interface ActorOptions {
 const GIVE_UP_MS = 30_000;
 /** Somebody has kept the instance document locked for this long without changing it: a process that is stopped. */
 const STUCK_MS = 4000;
+/** A single change waits this long for others, then looks what is in its way. */
+const SINGLE_MS = 1000;
 const TRANSACTION = {
   readConcern: { level: 'local' },
   writeConcern: { w: 'majority' },
@@ -70,7 +75,8 @@ export async function readInstance(collections: Collections): Promise<Instance> 
       'Bucket storage has no schema: migration 0001 was not run. Run "migrate up", or allow automatic migrations.',
     );
   }
-  return instance;
+  // Made before there were recent commits.
+  return { ...instance, recent: instance.recent ?? [] };
 }
 
 type Attempt<T> =
@@ -86,6 +92,18 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
   const session = client.startSession({ causalConsistency: false, defaultTransactionOptions: TRANSACTION });
   let marks = 0;
   const nonce = Math.floor(random() * 2 ** 40).toString(36);
+
+  const attemptSingle = async <T>(before: Instance, { instance, result }: SingleChange<T>): Promise<Attempt<T>> => {
+    const options = { session, writeConcern: { w: 'majority' }, maxTimeMS: SINGLE_MS } as const;
+    try {
+      const filter = { _id: 'instance', tick: before.tick } as const;
+      const update = await collections.instance.updateOne(filter, changesBetween(before, instance), options);
+      if (update.matchedCount === 0) return { kind: 'stale' };
+    } catch (error) {
+      return isUnknownWrite(error) ? { kind: 'unknown', error, result } : { kind: 'failed', error };
+    }
+    return { kind: 'done', result, instance: { ...instance, tick: before.tick + 1 } };
+  };
 
   const attempt = async <T>(before: Instance, change: Change<T>): Promise<Attempt<T>> => {
     let result: T;
@@ -133,7 +151,7 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
         known.instance = before;
         if (pending !== null && options.hasMark(before, pending.mark)) return pending.result;
         const mark = `${nonce}.${++marks}`;
-        let decision: Change<T> | NoChange<T>;
+        let decision: Decision<T>;
         try {
           decision = await decide(before, mark);
         } catch (error) {
@@ -147,7 +165,9 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
           known.instance = null;
           continue;
         }
-        const outcome: Attempt<T> = await attempt(before, decision);
+        const outcome: Attempt<T> = await ('result' in decision
+          ? attemptSingle(before, decision)
+          : attempt(before, decision));
         if (outcome.kind === 'done') {
           known.instance = outcome.instance;
           return outcome.result;
@@ -167,7 +187,7 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
         const kind = failureKind(error);
         const repeat = kind === 'conflict' || kind === 'connection' || (kind === 'timeout' && pending !== null);
         if (!repeat || clock.monotonic() >= giveUpAt) throw pending === null ? storageError(error) : uncertain(error);
-        if (kind === 'conflict') await blocked.check().catch(() => undefined);
+        if (kind !== 'connection') await blocked.check().catch(() => undefined);
       }
       await backoff.wait().catch(() => Promise.reject(storageError(lastError)));
     }
@@ -191,7 +211,7 @@ export const isUncertain = (error: unknown): boolean => (error as { uncertain?: 
 async function readDurably(collections: Collections): Promise<Instance> {
   const options = { readConcern: { level: 'linearizable' }, maxTimeMS: 10_000 } as const;
   const instance = await collections.instance.findOne({ _id: 'instance' }, options);
-  return instance ?? readInstance(collections);
+  return instance === null ? readInstance(collections) : { ...instance, recent: instance.recent ?? [] };
 }
 
 /** Notices that the instance document stays locked without being changed, and then ends the transactions of others, once. */

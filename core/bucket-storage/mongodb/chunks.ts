@@ -21,15 +21,12 @@ export function prepareChunks(prepared: PreparedChunks, chunks: readonly Chunk[]
 }
 
 /** `unfinished`: the stream whose flush this is, when it is not final. */
-export async function insertChunks(
-  { chunks: collection }: Collections,
+export function chunkDocuments(
   chunks: readonly Chunk[],
   unfinished: number | null,
   prepared: PreparedChunks,
-  session: ClientSession,
-): Promise<void> {
-  if (chunks.length === 0) return;
-  const documents = chunks.map((chunk): ChunkDocument => {
+): ChunkDocument[] {
+  return chunks.map((chunk) => {
     const { definition, key, firstOp, lastOp, count, checksum, totals, operations } = chunk;
     const stored = prepared.get(operations) ?? compressOperations(operations);
     const document: ChunkDocument = {
@@ -48,10 +45,17 @@ export async function insertChunks(
     }
     return document;
   });
-  await collection.insertMany(documents, { session });
 }
 
-function chunkOf(document: ChunkDocument): Chunk {
+export async function insertChunks(
+  { chunks }: Collections,
+  documents: readonly ChunkDocument[],
+  session: ClientSession,
+): Promise<void> {
+  if (documents.length > 0) await chunks.insertMany(documents, { session });
+}
+
+export function chunkOf(document: ChunkDocument): Chunk {
   const { definition, key } = bucketOf(document._id);
   const lastOp = opOf(document._id);
   return {
@@ -62,9 +66,12 @@ function chunkOf(document: ChunkDocument): Chunk {
     count: document.n,
     checksum: document.c,
     totals: { lastOp, count: document.tn, checksum: document.tc },
-    operations: decompressOperations({ bytes: document.d as Buffer, rawLength: document.z ?? 0 }),
+    operations: decompressOperations({ bytes: bytesOf(document.d), rawLength: document.z ?? 0 }),
   };
 }
+
+/** A Buffer where the collection promotes them. */
+const bytesOf = (data: Binary | Buffer): Uint8Array => (Buffer.isBuffer(data) ? data : data.value());
 
 /** Totals of each bucket as of `op`: those of its last chunk that ends at or before it. */
 export async function totalsAsOf(

@@ -74,6 +74,12 @@ export interface CommitDocument {
   storedMs: number;
 }
 
+/** A small visible commit that stands in the instance document; see recent-commits.ts. */
+export interface RecentCommit {
+  readonly notice: CommitDocument;
+  readonly chunks: readonly ChunkDocument[];
+}
+
 /** What a commit changed that is not visible yet. `hold`: the stream that waits by itself (R-118); null: waits for others. */
 export interface HeldDocument {
   _id: number;
@@ -225,6 +231,8 @@ export interface Instance {
   /** By id. */
   readonly streams: Readonly<Record<string, StreamRecord>>;
   readonly closed: readonly ClosedRange[];
+  /** The newest visible commits, oldest first, that are not in `bucket_data` and `commits` yet. */
+  readonly recent: readonly RecentCommit[];
   /** Streams that ended without having served: their custom write checkpoints never count. */
   readonly unserved: readonly number[];
   /** Last changes that were not of a writer. */

@@ -8,6 +8,7 @@ import {
   MongoServerError,
   MongoServerSelectionError,
   MongoNetworkTimeoutError,
+  MongoWriteConcernError,
 } from 'mongodb';
 import { codedError, isCodedError } from '../../platform/errors/coded-error.ts';
 
@@ -31,6 +32,12 @@ export const isTimeLimit = (error: unknown): boolean =>
 /** The outcome of a commit that failed like this is unknown. */
 export function isUnknownOutcome(error: unknown): boolean {
   return error instanceof MongoError && error.hasErrorLabel('UnknownTransactionCommitResult');
+}
+
+/** A write of one document that failed like this may have been made, or may not last. */
+export function isUnknownWrite(error: unknown): boolean {
+  const kind = failureKind(error);
+  return kind === 'connection' || kind === 'timeout' || error instanceof MongoWriteConcernError;
 }
 
 /** What went wrong, as far as the caller's next step depends on it. */

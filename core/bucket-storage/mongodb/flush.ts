@@ -2,7 +2,7 @@
 import type { ClientSession } from 'mongodb';
 import { codedError } from '../../platform/errors/coded-error.ts';
 import type { FlushBatch, FlushContent, FlushResult, ReachedWriteCheckpoint } from '../contract.ts';
-import { insertChunks, type PreparedChunks } from './chunks.ts';
+import { chunkDocuments, insertChunks, type PreparedChunks } from './chunks.ts';
 import type { CommitPlan } from './commit-plan.ts';
 import type { Collections } from './documents.ts';
 import { insertLookups } from './lookups.ts';
@@ -41,7 +41,7 @@ export async function writeFlush(
   const content = batch.build(plan.firstOp);
   checkDefinitions(content, plan.stream.definitions, id);
   const unfinished = commit === undefined ? id : null;
-  await insertChunks(collections, content.chunks, unfinished, context.prepared, session);
+  await insertChunks(collections, chunkDocuments(content.chunks, unfinished, context.prepared), session);
   await insertLookups(collections, content.lookups, unfinished, session);
   if (unfinished !== null) {
     await keepForUndo(collections, { stream: id, transaction: plan.stream.transaction, name }, rowStates, session);
@@ -58,7 +58,7 @@ export async function writeFlush(
   return { firstOp: plan.firstOp, lastOp: plan.lastOp, notice, lists };
 }
 
-function checkDefinitions(content: FlushContent, definitions: readonly number[], stream: number): void {
+export function checkDefinitions(content: FlushContent, definitions: readonly number[], stream: number): void {
   const written = new Set(definitions);
   const foreign =
     content.chunks.find((chunk) => !written.has(chunk.definition))?.definition ??
@@ -107,7 +107,7 @@ async function publishCommit(
   const own = { op: plan.range.last, lists: mergeLists([...heldBefore, lists]), sourceTimeMs };
   if (plan.keepLists) await keepLists(collections, own, null, session);
   const isPublished = plan.published.includes(plan.range);
-  const notice = await announce(collections, plan, plan.before.visible, isPublished ? own : null, nowMs, session);
+  const notice = await announce(collections, plan, plan.before, isPublished ? own : null, nowMs, session);
   await recordActivation(collections, plan.before, plan, nowMs, session);
   return notice;
 }

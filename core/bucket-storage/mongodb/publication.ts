@@ -1,8 +1,9 @@
 /** Commits on their way to being visible: their lists are kept in `held_commits`, then become one notice in `commits`. */
 import type { ClientSession } from 'mongodb';
 import type { CommitNotice } from '../contract.ts';
-import type { Collections, HeldDocument } from './documents.ts';
+import type { Collections, HeldDocument, Instance } from './documents.ts';
 import { decodeLists, encodeLists, mergeLists, noticeDocument, type NoticeLists, UNLISTED } from './notice-lists.ts';
+import { settle } from './recent-commits.ts';
 import type { Publication } from './visibility.ts';
 
 export interface OwnLists {
@@ -29,11 +30,14 @@ export async function takeHeld({ held }: Collections, stream: number, session: C
   return documents.map((document) => decodeLists(document.lists));
 }
 
-/** Writes the notice of what became visible; null when nothing did. `own`: lists of the present commit. */
+/**
+ * Writes the notice of what became visible, and those that stand in `before` only; null when nothing did. `own`: lists of the present
+ * commit.
+ */
 export async function announce(
   collections: Collections,
   { instance, published, activated }: Publication,
-  previous: number,
+  before: Instance,
   own: OwnLists | null,
   storedMs: number,
   session: ClientSession,
@@ -50,11 +54,12 @@ export async function announce(
   const notice: CommitNotice = {
     version: instance.active!,
     op,
-    previous,
+    previous: before.visible,
     ...(complete ? mergeLists(parts) : UNLISTED),
     sourceTimeMs: times.length === 0 ? null : Math.max(...times),
     storedMs,
   };
+  await settle(collections, before.recent, session);
   await collections.commits.insertOne(noticeDocument(notice), { session });
   return notice;
 }

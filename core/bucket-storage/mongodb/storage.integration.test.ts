@@ -224,7 +224,10 @@ describe('operators', () => {
       const { lastOp } = await write(
         writer,
         stream.id,
-        { rows: rowsFor({ definition: id('b'), key: '["u1"]' }, 'r', 3) },
+        {
+          rows: rowsFor({ definition: id('b'), key: '["u1"]' }, 'r', 3),
+          rowStates: [{ key: rowStateKey(1, 1, 1, 'r'), state: 'x', previous: null }],
+        },
         commitAt('p1'),
       );
       await withDatabase(instance.url, async (db) => {

@@ -46,7 +46,7 @@ export async function planSwitchOver(
         await collections.versions.updateOne({ _id: active._id }, { $addToSet: { streams: options.to } }, { session });
       }
       const result = { ...publication, instance };
-      const notice = await announce(collections, result, before.visible, null, nowMs, session);
+      const notice = await announce(collections, result, before, null, nowMs, session);
       await recordActivation(collections, before, result, nowMs, session);
       return { active: publication.activated === version._id, notice };
     },

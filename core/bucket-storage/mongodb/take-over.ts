@@ -132,7 +132,7 @@ async function removeUncommitted(
       instance: sealed,
       work: async (session) => {
         const result = { ...publication, instance: sealed };
-        await announce(collections, result, before.visible, null, clock.now(), session);
+        await announce(collections, result, before, null, clock.now(), session);
         await recordActivation(collections, before, result, clock.now(), session);
       },
     };

@@ -9,6 +9,7 @@ import { type Deployment, newStreamDocuments, planDeployment } from './deploymen
 import type { Collections, Instance, StreamDocument, VersionDocument } from './documents.ts';
 import { coded } from './failure.ts';
 import { announce } from './publication.ts';
+import { settle } from './recent-commits.ts';
 import { close, publish } from './visibility.ts';
 
 /** `actor`: makes changes that no writer makes. */
@@ -120,7 +121,9 @@ function deploymentChange(
   const publication = isActivated
     ? publish(close({ ...reached, sequence: op }, { first: op, last: op, listed: false }))
     : { instance: { ...reached, revision: before.revision + 1 }, published: [], activated: null };
-  const after = withMark(publication.instance, mark);
+  // Definitions that nobody uses any more are removed from the collections, and must not come there afterwards.
+  const moves = isActivated && publication.published.length === 0 ? before.recent : [];
+  const after = withMark({ ...publication.instance, recent: isActivated ? [] : before.recent }, mark);
   return {
     instance: after,
     work: async (session) => {
@@ -139,7 +142,8 @@ function deploymentChange(
       }
       await recordEndedStreams(collections, before, after, session);
       if (isActivated) await recordActive(collections, before, after, nowMs, session);
-      await announce(collections, { ...publication, instance: after }, before.visible, null, nowMs, session);
+      await settle(collections, moves, session);
+      await announce(collections, { ...publication, instance: after }, before, null, nowMs, session);
       return result;
     },
   };

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ClosedRange, Instance, StreamRecord } from './documents.ts';
+import type { ClosedRange, Instance, RecentCommit, StreamRecord } from './documents.ts';
 import { changesBetween, close, publish, publishableOp } from './visibility.ts';
 
 const range = fc
   .tuple(fc.integer({ min: 1, max: 60 }), fc.nat(20))
   .map(([first, length]): ClosedRange => ({ first, last: first + length, listed: true }));
 const instance = (closed: readonly ClosedRange[], change: Partial<Instance> = {}): Instance =>
-  ({ tick: 7, active: 1, ready: null, closed, streams: {}, visible: 0, ...change }) as Instance;
+  ({ tick: 7, active: 1, ready: null, closed, recent: [], streams: {}, visible: 0, ...change }) as Instance;
 
 describe('publishable op', () => {
   test('is the greatest end that neither cuts a transaction nor lies above an open one', () => {
@@ -86,5 +86,16 @@ describe('changes between two copies', () => {
       $unset: { 'streams.2': true },
     });
     expect(changesBetween(before, before)).toEqual({ $set: { tick: 8 } });
+  });
+
+  test('name recent commits that were added, or all of them', () => {
+    const [one, two, three] = [{}, {}, {}] as [RecentCommit, RecentCommit, RecentCommit];
+    const before = instance([], { recent: [one] });
+    expect(changesBetween(before, { ...before, recent: [one, two, three] })).toEqual({
+      $set: { tick: 8 },
+      $push: { recent: { $each: [two, three] } },
+    });
+    expect(changesBetween(before, { ...before, recent: [] })).toEqual({ $set: { tick: 8, recent: [] } });
+    expect(changesBetween(before, { ...before, recent: [two] })).toEqual({ $set: { tick: 8, recent: [two] } });
   });
 });

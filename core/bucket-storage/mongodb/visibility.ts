@@ -15,7 +15,7 @@ export interface Publication {
   readonly activated: number | null;
 }
 
-/** The instance after as much as possible became visible. */
+/** The instance after as much as possible became visible. Then no commit stays in `recent`: whoever announces moves them. */
 export function publish(instance: Instance): Publication {
   const { closed, ready } = instance;
   if (instance.active === null && ready === null) {
@@ -27,7 +27,11 @@ export function publish(instance: Instance): Publication {
   const activated = ready !== null && ready.op <= op ? ready.version : null;
   const published = closed.filter((range) => range.last <= op);
   const rest = closed.filter((range) => range.last > op);
-  return { instance: { ...instance, visible: op, closed: rest }, published, activated };
+  return {
+    instance: { ...instance, visible: op, closed: rest, recent: instance.recent.length === 0 ? instance.recent : [] },
+    published,
+    activated,
+  };
 }
 
 /** The greatest end of a range with nothing open at or below it, and no other range around it. */
@@ -63,15 +67,18 @@ export function withStream(instance: Instance, id: number, change: Partial<Strea
   return { ...instance, streams: { ...instance.streams, [id]: { ...stream, ...change } } };
 }
 
-/** The fields that differ, as an update; `streams` and `sources` entry by entry. */
-export function changesBetween(
-  before: Instance,
-  after: Instance,
-): { $set: Record<string, unknown>; $unset?: Record<string, true> } {
+export interface InstanceUpdate {
+  $set: Record<string, unknown>;
+  $unset?: Record<string, true>;
+  $push?: Record<string, unknown>;
+}
+
+/** The fields that differ, as an update; `streams` and `sources` entry by entry, of `recent` what was added. */
+export function changesBetween(before: Instance, after: Instance): InstanceUpdate {
   const set: Record<string, unknown> = { tick: before.tick + 1 };
   const unset: Record<string, true> = {};
   for (const [name, value] of Object.entries(after)) {
-    if (name === 'streams' || name === 'sources' || name === 'tick') continue;
+    if (name === 'streams' || name === 'sources' || name === 'recent' || name === 'tick') continue;
     if (value !== before[name as keyof Instance]) set[name] = value;
   }
   for (const name of ['streams', 'sources'] as const) {
@@ -80,5 +87,12 @@ export function changesBetween(
     for (const [id, value] of Object.entries(current)) if (value !== old[id]) set[`${name}.${id}`] = value;
     for (const id of Object.keys(old)) if (!(id in current)) unset[`${name}.${id}`] = true;
   }
-  return Object.keys(unset).length === 0 ? { $set: set } : { $set: set, $unset: unset };
+  const update: InstanceUpdate = { $set: set };
+  if (Object.keys(unset).length > 0) update.$unset = unset;
+  const kept = before.recent.length;
+  if (after.recent === before.recent) return update;
+  if (after.recent.length > kept && before.recent.every((commit, at) => after.recent[at] === commit)) {
+    update.$push = { recent: { $each: after.recent.slice(kept) } };
+  } else set['recent'] = after.recent;
+  return update;
 }

@@ -2,17 +2,19 @@
 import type { Collection, Filter } from 'mongodb';
 import type { Clock } from '../../platform/clock.ts';
 import { codedError } from '../../platform/errors/coded-error.ts';
-import type { FlushBatch, SourceWriter, TableIdentity } from '../contract.ts';
+import type { BucketTotals, Chunk, FlushBatch, SourceWriter, TableIdentity } from '../contract.ts';
 import { withActivation } from './activation.ts';
 import { type Actor, type Decide, isUncertain, readInstance } from './changes.ts';
 import { type PreparedChunks, prepareChunks, scanChunks, totalsAsOf } from './chunks.ts';
 import { planFlush, streamEnded } from './commit-plan.ts';
 import type { Collections, Instance } from './documents.ts';
 import { coded } from './failure.ts';
-import { writeFlush } from './flush.ts';
+import { checkDefinitions, type Flushed, writeFlush } from './flush.ts';
 import { fieldOf } from './ids.ts';
 import { scanLookups } from './lookups.ts';
 import type { NoticeLists } from './notice-lists.ts';
+import { maySitInInstance, settle, withRecent } from './recent-commits.ts';
+import { viewOf, withRecentTotals } from './recent-view.ts';
 import { createBlockPresence, readRowStates, rowStateIdsBelow } from './row-states.ts';
 import { planSwitchOver } from './switch-over.ts';
 import { describeStreams } from './versions.ts';
@@ -84,11 +86,19 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
     const { stream } = batch;
     const context = { collections, source, name, prepared, blockPresence, gathered: gathered.get(stream) ?? NOTHING };
     let replaced: number | null = null;
-    const { lists, ...result } = await change(async (instance, mark) => {
+    const { lists, ...result } = await change<Flushed>(async (instance, mark) => {
       const nowMs = clock.now();
       const plan = await withActivation(collections, planFlush(instance, source, batch, nowMs));
       replaced = batch.commit !== undefined && plan.stream.dirty ? plan.stream.transaction : null;
       const sealed = { ...plan, instance: seal(plan.instance, mark) };
+      if (maySitInInstance(sealed, batch)) {
+        const content = batch.build(plan.firstOp);
+        checkDefinitions(content, plan.stream.definitions, stream);
+        const small = withRecent(sealed, content, prepared, batch.commit?.sourceTimeMs ?? null, nowMs);
+        const { firstOp, lastOp } = plan;
+        if (small !== null)
+          return { instance: small.instance, result: { firstOp, lastOp, notice: small.notice, lists: NOTHING } };
+      }
       return {
         instance: sealed.instance,
         work: (session) => writeFlush({ ...context, nowMs }, sealed, batch, session),
@@ -100,6 +110,18 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
       dependencies.committed(replaced === null ? null : { stream, transaction: replaced });
     return result;
   };
+
+  async function* scanAll(definition: number): AsyncGenerator<Chunk> {
+    await change((instance, mark) =>
+      instance.recent.length === 0
+        ? { unchanged: undefined }
+        : {
+            instance: seal({ ...instance, recent: [] }, mark),
+            work: (session) => settle(collections, instance.recent, session),
+          },
+    );
+    yield* scanChunks(collections, definition, checkNow);
+  }
 
   /** In fenced steps. */
   const drop = async <D extends { _id: string }>(
@@ -144,15 +166,23 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
     registerTable: (identity) =>
       change((instance, mark) => registerTable(collections, instance, identity, (next) => seal(next, mark))),
     readRowStates: (keys) => read(() => readRowStates(collections, blockPresence, keys)),
-    readTotals: (buckets) => read(() => totalsAsOf(collections, buckets, EVERY_OP)),
+    readTotals: (buckets) =>
+      read(async () => {
+        // The instance first: what leaves it arrives in the collections.
+        const view = viewOf(await readInstance(collections));
+        const totals = await totalsAsOf(collections, buckets, EVERY_OP);
+        return buckets.map((bucket, index) =>
+          newerOf(totals[index]!, withRecentTotals(view, bucket, totals[index]!, EVERY_OP)),
+        );
+      }),
     prepare: (chunks) => prepareChunks(prepared, chunks),
     flush,
     keepalive: (stream, position) =>
       change((instance, mark) => {
         if (instance.streams[stream]?.source !== source) throw streamEnded(stream);
-        return { instance: seal(withStream(instance, stream, { position }), mark), work: () => Promise.resolve() };
+        return { instance: seal(withStream(instance, stream, { position }), mark), result: undefined };
       }),
-    scanDefinition: (definition, signal) => codedItems(scanChunks(collections, definition, checkNow), signal),
+    scanDefinition: (definition, signal) => codedItems(scanAll(definition), signal),
     scanLookup: (lookup, signal) => codedItems(scanLookups(collections, lookup, checkNow), signal),
     dropRowStates: async (prefix) => {
       // Blocks first: what hides their rows must not go before them.
@@ -165,6 +195,8 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
       ),
   };
 }
+
+const newerOf = (a: BucketTotals, b: BucketTotals): BucketTotals => (b.lastOp > a.lastOp ? b : a);
 
 export function fenced(source: string, owner: string | undefined): Error {
   const holder = owner === undefined ? 'Its storage was removed' : `${owner} has taken it over`;

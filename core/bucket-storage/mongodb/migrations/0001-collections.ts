@@ -17,6 +17,7 @@ const EMPTY: Instance = {
   sources: {},
   streams: {},
   closed: [],
+  recent: [],
   unserved: [],
   marks: [],
   sessions: [],

@@ -1,0 +1,81 @@
+/**
+ * Small commits stand in the instance document first: one update of one document instead of a transaction over three, which halves the
+ * time until clients see them. They move to `bucket_data` and `commits`, several at a time, with the next change that makes anything
+ * visible in another way. So everything visible up to some op is in the collections, and everything above it here.
+ */
+import type { ClientSession } from 'mongodb';
+import type { CommitNotice, FlushBatch, FlushContent } from '../contract.ts';
+import { chunkDocuments, insertChunks, type PreparedChunks } from './chunks.ts';
+import type { CommitPlan } from './commit-plan.ts';
+import type { Collections, Instance, RecentCommit } from './documents.ts';
+import { listsOf, noticeDocument } from './notice-lists.ts';
+
+/** The document is written as a whole by each commit, so what stands in it has to stay small. */
+const MOST_COMMITS = 32;
+const MOST_BYTES = 32 * 1024;
+const MOST_BYTES_OF_ONE = 8 * 1024;
+const MOST_OPERATIONS = 64;
+/** What a chunk or notice takes besides keys and data. */
+const OVERHEAD = 200;
+
+/** Whether a flush writes nothing but chunks, and is visible at once and alone. */
+export function maySitInInstance(plan: CommitPlan, batch: FlushBatch): boolean {
+  const { commit } = batch;
+  if (commit === undefined || commit.progress !== undefined || commit.reachedWriteCheckpoints.length > 0) return false;
+  if (batch.operations > MOST_OPERATIONS || batch.rowStates.length > 0 || plan.stream.dirty) return false;
+  if ((batch.customWriteCheckpoints ?? []).length > 0) return false;
+  const isAlone = plan.published.length === 1 && plan.published[0] === plan.range;
+  return isAlone && plan.activated === null && plan.stream.heldFrom === null;
+}
+
+/** The instance with the commit in it; null when it has no room, or the content is of another kind. */
+export function withRecent(
+  { before, instance }: CommitPlan,
+  content: FlushContent,
+  prepared: PreparedChunks,
+  sourceTimeMs: number | null,
+  storedMs: number,
+): { readonly instance: Instance; readonly notice: CommitNotice } | null {
+  if (content.lookups.length > 0 || before.recent.length >= MOST_COMMITS) return null;
+  let bytes = OVERHEAD;
+  for (const { key, operations } of content.chunks) bytes += OVERHEAD + 2 * key.length + operations.length;
+  if (bytes > MOST_BYTES_OF_ONE || bytes + bytesOf(before.recent) > MOST_BYTES) return null;
+  const notice: CommitNotice = {
+    version: instance.active!,
+    op: instance.visible,
+    previous: before.visible,
+    ...listsOf(content, []),
+    sourceTimeMs,
+    storedMs,
+  };
+  const commit = { notice: noticeDocument(notice), chunks: chunkDocuments(content.chunks, null, prepared) };
+  return { instance: { ...instance, recent: [...before.recent, commit] }, notice };
+}
+
+function bytesOf(recent: readonly RecentCommit[]): number {
+  let bytes = 0;
+  for (const { notice, chunks } of recent) {
+    bytes += OVERHEAD + notice.lists.length;
+    for (const chunk of chunks)
+      bytes += OVERHEAD + chunk._id.length + (Buffer.isBuffer(chunk.d) ? chunk.d.length : chunk.d.position);
+  }
+  return bytes;
+}
+
+/** Moves commits to where they stay; the caller takes them out of the instance in the same transaction. */
+export async function settle(
+  collections: Collections,
+  recent: readonly RecentCommit[],
+  session: ClientSession,
+): Promise<void> {
+  if (recent.length === 0) return;
+  await insertChunks(
+    collections,
+    recent.flatMap(({ chunks }) => chunks),
+    session,
+  );
+  await collections.commits.insertMany(
+    recent.map(({ notice }) => notice),
+    { session },
+  );
+}
