@@ -93,8 +93,10 @@ export function writeCheckpoints(factory: StorageFactory): void {
           const { writer, stream } = sources.get(tag)!;
           expect(await storage.writeCheckpoints.unresolved(tag, 10)).toEqual([{ ...pair, checkpoint: number }]);
           expect(await reachedNow(storage)).toBeNull();
-          await writer.flush(emptyBatch(stream.id, commitAt('p1', reached)));
+          const { notice } = await writer.flush(emptyBatch(stream.id, commitAt('p1', reached)));
           expect(await storage.writeCheckpoints.unresolved(tag, 10)).toEqual([]);
+          // Workers complete what the notice lists.
+          expect(notice!.writeCheckpoints).toEqual(tag === 's1' ? [] : [{ ...pair, checkpoint: number }]);
         }
         expect(await reachedNow(storage)).toBe(number);
       }));

@@ -9,12 +9,13 @@ import type { Clock } from '../../platform/clock.ts';
 import { codedError, isCodedError } from '../../platform/errors/coded-error.ts';
 import type { Collections, Instance } from './documents.ts';
 import { failureKind, isUnknownOutcome, isUnknownWrite, storageError } from './failure.ts';
+import { settle } from './recent-commits.ts';
 import { endTransactions, sessionsOfOthers } from './open-transactions.ts';
 import { changesBetween } from './visibility.ts';
 
 /** What to do, decided on a copy of the instance. */
 export interface Change<T> {
-  /** The instance afterwards. */
+  /** The instance afterwards. Commits that are not in its `recent` any more are moved to the collections. */
   readonly instance: Instance;
   /** The rest of the transaction. Called again when the transaction is repeated. Answers the result. */
   work(session: ClientSession): Promise<T>;
@@ -118,6 +119,7 @@ export function createActor(dependencies: ChangeDependencies, options: ActorOpti
         await abort();
         return { kind: 'stale' };
       }
+      if (change.instance.recent.length === 0) await settle(collections, before, session);
       result = await change.work(session);
     } catch (error) {
       await abort();

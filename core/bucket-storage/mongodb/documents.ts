@@ -76,6 +76,8 @@ export interface CommitDocument {
 
 /** A small visible commit that stands in the instance document; see recent-commits.ts. */
 export interface RecentCommit {
+  /** Managed write checkpoints that it reached, numbers as text. Then there is one active source. */
+  readonly reached: readonly (readonly [pair: string, checkpoint: string])[];
   readonly notice: CommitDocument;
   readonly chunks: readonly ChunkDocument[];
 }

@@ -85,9 +85,8 @@ async function writeCheckpoints(
   const managed = stream.serving ? commit.reachedWriteCheckpoints : [];
   const allCustom = staged.length === 0 ? custom : [...staged, ...custom];
   if (managed.length === 0 && allCustom.length === 0) return [];
-  const context = { instance: plan.before, source: stream.source, stream: id, op: plan.at, nowMs };
-  await recordReached(collections, context, managed, allCustom, session);
-  return allCustom.length === 0 ? managed : [...managed, ...allCustom];
+  const commitOf = { instance: plan.before, source: stream.source, op: plan.at, nowMs, managed };
+  return recordReached(collections, [{ ...commitOf, custom: { stream: id, carried: allCustom } }], session);
 }
 
 async function publishCommit(

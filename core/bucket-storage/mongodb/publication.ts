@@ -3,7 +3,6 @@ import type { ClientSession } from 'mongodb';
 import type { CommitNotice } from '../contract.ts';
 import type { Collections, HeldDocument, Instance } from './documents.ts';
 import { decodeLists, encodeLists, mergeLists, noticeDocument, type NoticeLists, UNLISTED } from './notice-lists.ts';
-import { settle } from './recent-commits.ts';
 import type { Publication } from './visibility.ts';
 
 export interface OwnLists {
@@ -30,10 +29,7 @@ export async function takeHeld({ held }: Collections, stream: number, session: C
   return documents.map((document) => decodeLists(document.lists));
 }
 
-/**
- * Writes the notice of what became visible, and those that stand in `before` only; null when nothing did. `own`: lists of the present
- * commit.
- */
+/** Writes the notice of what became visible; null when nothing did. `own`: lists of the present commit. */
 export async function announce(
   collections: Collections,
   { instance, published, activated }: Publication,
@@ -59,7 +55,6 @@ export async function announce(
     sourceTimeMs: times.length === 0 ? null : Math.max(...times),
     storedMs,
   };
-  await settle(collections, before.recent, session);
   await collections.commits.insertOne(noticeDocument(notice), { session });
   return notice;
 }

@@ -15,44 +15,56 @@ export function pairFrom(id: string): { userId: string; clientId: string } {
   return { userId, clientId };
 }
 
-interface ReachedContext {
+/** What one commit of a stream covers. */
+export interface ReachedCommit {
   /** Before the commit. */
   readonly instance: Instance;
   readonly source: string;
-  readonly stream: number;
   readonly op: number;
   readonly nowMs: number;
+  readonly managed: readonly ReachedWriteCheckpoint[];
+  readonly custom?: { readonly stream: number; readonly carried: readonly ReachedWriteCheckpoint[] };
 }
 
+/** Records commits, oldest first. Answers the numbers that all sources have passed by them now, and the custom ones. */
 export async function recordReached(
   { writeCheckpoints }: Collections,
-  context: ReachedContext,
-  managed: readonly ReachedWriteCheckpoint[],
-  custom: readonly ReachedWriteCheckpoint[],
+  commits: readonly ReachedCommit[],
   session: ClientSession,
-): Promise<void> {
-  const [managedByPair, customByPair] = [greatestByPair(managed), greatestByPair(custom)];
-  const pairs = [...new Set([...managedByPair.keys(), ...customByPair.keys()])];
-  const documents = new Map<string, WriteCheckpointDocument>();
-  for (const group of inGroups(pairs, (pair) => pair.length)) {
+): Promise<ReachedWriteCheckpoint[]> {
+  const pairs = new Set(commits.flatMap(({ managed, custom }) => [...managed, ...(custom?.carried ?? [])].map(pairOf)));
+  const stored = new Map<string, WriteCheckpointDocument>();
+  for (const group of inGroups([...pairs], (pair) => pair.length)) {
     for (const document of await writeCheckpoints.find({ _id: { $in: group } }, { session }).toArray()) {
-      documents.set(document._id, document);
+      stored.set(document._id, document);
     }
   }
-  const writes = pairs.map((pair): AnyBulkWriteOperation<WriteCheckpointDocument> => {
-    const document = documents.get(pair);
-    let next: WriteCheckpointDocument = document ?? { _id: pair, n: 0n, touchedMs: context.nowMs };
-    const resolved = managedByPair.get(pair);
-    const carried = customByPair.get(pair);
-    if (resolved !== undefined) next = withResolved(next, resolved, context);
-    if (carried !== undefined) next = withCustom(next, carried, context);
-    next = { ...next, touchedMs: context.nowMs };
-    return document === undefined
-      ? { insertOne: { document: next } }
-      : { replaceOne: { filter: { _id: pair }, replacement: next } };
+  const documents = new Map(stored);
+  const reached: ReachedWriteCheckpoint[] = [];
+  for (const commit of commits) {
+    for (const [pair, number] of greatestByPair(commit.managed)) {
+      const next = withResolved(documents.get(pair) ?? empty(pair), number, commit);
+      documents.set(pair, next);
+      const checkpoint = reachedAt(next.h, commit.op);
+      if (checkpoint !== null) reached.push({ ...pairFrom(pair), checkpoint });
+    }
+    if (commit.custom === undefined) continue;
+    for (const [pair, number] of greatestByPair(commit.custom.carried)) {
+      documents.set(pair, withCustom(documents.get(pair) ?? empty(pair), number, commit.custom.stream, commit));
+      reached.push({ ...pairFrom(pair), checkpoint: number });
+    }
+  }
+  const writes = [...pairs].map((pair): AnyBulkWriteOperation<WriteCheckpointDocument> => {
+    const document = documents.get(pair)!;
+    return stored.has(pair)
+      ? { replaceOne: { filter: { _id: pair }, replacement: document } }
+      : { insertOne: { document } };
   });
   await writeCheckpoints.bulkWrite(writes, { session });
+  return reached;
 }
+
+const empty = (pair: string): WriteCheckpointDocument => ({ _id: pair, n: 0n, touchedMs: 0 });
 
 function greatestByPair(list: readonly ReachedWriteCheckpoint[]): Map<string, bigint> {
   const greatest = new Map<string, bigint>();
@@ -68,7 +80,7 @@ function greatestByPair(list: readonly ReachedWriteCheckpoint[]): Map<string, bi
 function withResolved(
   document: WriteCheckpointDocument,
   checkpoint: bigint,
-  { instance, source, op }: ReachedContext,
+  { instance, source, op, nowMs }: ReachedCommit,
 ): WriteCheckpointDocument {
   const field = fieldOf(source);
   const resolvedBefore = document.r?.[field] ?? 0n;
@@ -78,7 +90,8 @@ function withResolved(
   const reached = passed.reduce((least, item) => (item < least ? item : least), passed[0] ?? 0n);
   const waiting = instance.activeSources.filter((tag) => (resolved[fieldOf(tag)] ?? 0n) < n);
   const { w: _waited, q, ...rest } = document;
-  const next: WriteCheckpointDocument = { ...rest, n, r: resolved, h: append(document.h, reached, op) };
+  const h = append(document.h, reached, op);
+  const next: WriteCheckpointDocument = { ...rest, n, r: resolved, h, touchedMs: nowMs };
   if (waiting.length === 0) return next;
   return { ...next, w: waiting, ...(q === undefined ? {} : { q }) };
 }
@@ -86,10 +99,12 @@ function withResolved(
 function withCustom(
   document: WriteCheckpointDocument,
   checkpoint: bigint,
-  { stream, op }: ReachedContext,
+  stream: number,
+  { op, nowMs }: ReachedCommit,
 ): WriteCheckpointDocument {
   const history = append(document.k?.[stream], checkpoint, op);
-  return { ...document, n: max(document.n, checkpoint), k: { ...document.k, [stream]: history } };
+  const n = max(document.n, checkpoint);
+  return { ...document, n, k: { ...document.k, [stream]: history }, touchedMs: nowMs };
 }
 
 type History = [checkpoint: bigint, op: number][];

@@ -5,11 +5,10 @@ import type { Collections } from './documents.ts';
 import { coded } from './failure.ts';
 import { lookupsAsOf } from './lookups.ts';
 import { noticeOf } from './notice-lists.ts';
-import { createRecentReader, recentChunks, withRecentTotals } from './recent-view.ts';
+import { type RecentReader, recentChunks, withRecentTotals } from './recent-view.ts';
 
-export function createReader(collections: Collections): BucketReader {
+export function createReader(collections: Collections, recent: RecentReader): BucketReader {
   const { commits } = collections;
-  const recent = createRecentReader(collections);
   const sizes = expectedSizes();
 
   const noticesAfter: BucketReader['noticesAfter'] = async (op, limit) => {

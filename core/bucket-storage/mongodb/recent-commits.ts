@@ -4,11 +4,12 @@
  * visible in another way. So everything visible up to some op is in the collections, and everything above it here.
  */
 import type { ClientSession } from 'mongodb';
-import type { CommitNotice, FlushBatch, FlushContent } from '../contract.ts';
+import type { CommitNotice, FlushBatch, FlushContent, StreamCommit } from '../contract.ts';
 import { chunkDocuments, insertChunks, type PreparedChunks } from './chunks.ts';
 import type { CommitPlan } from './commit-plan.ts';
 import type { Collections, Instance, RecentCommit } from './documents.ts';
 import { listsOf, noticeDocument } from './notice-lists.ts';
+import { pairFrom, pairOf, recordReached } from './reached-write-checkpoints.ts';
 
 /** The document is written as a whole by each commit, so what stands in it has to stay small. */
 const MOST_COMMITS = 32;
@@ -18,10 +19,12 @@ const MOST_OPERATIONS = 64;
 /** What a chunk or notice takes besides keys and data. */
 const OVERHEAD = 200;
 
-/** Whether a flush writes nothing but chunks, and is visible at once and alone. */
+/** Whether a flush writes nothing but chunks and managed write checkpoints, and is visible at once and alone. */
 export function maySitInInstance(plan: CommitPlan, batch: FlushBatch): boolean {
   const { commit } = batch;
-  if (commit === undefined || commit.progress !== undefined || commit.reachedWriteCheckpoints.length > 0) return false;
+  if (commit === undefined || commit.progress !== undefined) return false;
+  // With several sources it takes the document of a write checkpoint to tell whether it is reached.
+  if (commit.reachedWriteCheckpoints.length > 0 && plan.before.activeSources.length !== 1) return false;
   if (batch.operations > MOST_OPERATIONS || batch.rowStates.length > 0 || plan.stream.dirty) return false;
   if ((batch.customWriteCheckpoints ?? []).length > 0) return false;
   const isAlone = plan.published.length === 1 && plan.published[0] === plan.range;
@@ -31,51 +34,59 @@ export function maySitInInstance(plan: CommitPlan, batch: FlushBatch): boolean {
 /** The instance with the commit in it; null when it has no room, or the content is of another kind. */
 export function withRecent(
   { before, instance }: CommitPlan,
+  { reachedWriteCheckpoints, sourceTimeMs }: StreamCommit,
   content: FlushContent,
   prepared: PreparedChunks,
-  sourceTimeMs: number | null,
   storedMs: number,
 ): { readonly instance: Instance; readonly notice: CommitNotice } | null {
   if (content.lookups.length > 0 || before.recent.length >= MOST_COMMITS) return null;
   let bytes = OVERHEAD;
   for (const { key, operations } of content.chunks) bytes += OVERHEAD + 2 * key.length + operations.length;
+  for (const { userId, clientId } of reachedWriteCheckpoints) bytes += OVERHEAD + 4 * (userId.length + clientId.length);
   if (bytes > MOST_BYTES_OF_ONE || bytes + bytesOf(before.recent) > MOST_BYTES) return null;
   const notice: CommitNotice = {
     version: instance.active!,
     op: instance.visible,
     previous: before.visible,
-    ...listsOf(content, []),
+    ...listsOf(content, reachedWriteCheckpoints),
     sourceTimeMs,
     storedMs,
   };
-  const commit = { notice: noticeDocument(notice), chunks: chunkDocuments(content.chunks, null, prepared) };
+  const commit: RecentCommit = {
+    notice: noticeDocument(notice),
+    chunks: chunkDocuments(content.chunks, null, prepared),
+    reached: reachedWriteCheckpoints.map((item) => [pairOf(item), String(item.checkpoint)]),
+  };
   return { instance: { ...instance, recent: [...before.recent, commit] }, notice };
 }
 
 function bytesOf(recent: readonly RecentCommit[]): number {
   let bytes = 0;
-  for (const { notice, chunks } of recent) {
+  for (const { notice, chunks, reached } of recent) {
     bytes += OVERHEAD + notice.lists.length;
+    for (const [pair] of reached) bytes += OVERHEAD + pair.length;
     for (const chunk of chunks)
       bytes += OVERHEAD + chunk._id.length + (Buffer.isBuffer(chunk.d) ? chunk.d.length : chunk.d.position);
   }
   return bytes;
 }
 
-/** Moves commits to where they stay; the caller takes them out of the instance in the same transaction. */
-export async function settle(
-  collections: Collections,
-  recent: readonly RecentCommit[],
-  session: ClientSession,
-): Promise<void> {
+/** Moves the recent commits of `instance` to where they stay. The same transaction takes them out of it. */
+export async function settle(collections: Collections, instance: Instance, session: ClientSession): Promise<void> {
+  const { recent, activeSources } = instance;
   if (recent.length === 0) return;
-  await insertChunks(
-    collections,
-    recent.flatMap(({ chunks }) => chunks),
-    session,
-  );
-  await collections.commits.insertMany(
-    recent.map(({ notice }) => notice),
-    { session },
-  );
+  const chunks = recent.flatMap((commit) => commit.chunks);
+  const notices = recent.map(({ notice }) => notice);
+  await insertChunks(collections, chunks, session);
+  await collections.commits.insertMany(notices, { session });
+  const reached = recent.filter((commit) => commit.reached.length > 0);
+  if (reached.length === 0) return;
+  const commits = reached.map((commit) => ({
+    instance,
+    source: activeSources[0]!,
+    op: commit.notice._id,
+    nowMs: commit.notice.storedMs,
+    managed: commit.reached.map(([pair, checkpoint]) => ({ ...pairFrom(pair), checkpoint: BigInt(checkpoint) })),
+  }));
+  await recordReached(collections, commits, session);
 }

@@ -13,6 +13,7 @@ import { createLeftovers } from './leftovers.ts';
 import { assertMigrated, migrate } from './migrations.ts';
 import { hexOf, sessionId } from './open-transactions.ts';
 import { createReader } from './reader.ts';
+import { createRecentReader } from './recent-view.ts';
 import { takeSource } from './take-over.ts';
 import { createTurns } from './turns.ts';
 import { createSyncConfigStore } from './versions.ts';
@@ -50,6 +51,7 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     turn: createTurns(),
     known: { instance: null },
   };
+  const recent = createRecentReader(collections);
   const actor = createAdministrator(dependencies);
   const leftovers = createLeftovers(collections, clock, log);
   const owner = `${hostname()} ${process.pid} ${randomUUID()}`;
@@ -64,8 +66,8 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     migrate: () => coded(() => migrate(collections, owner, clock)),
     assertMigrated: () => coded(() => assertMigrated(collections)),
     configs: createSyncConfigStore(collections, actor, clock),
-    reader: createReader(collections),
-    writeCheckpoints: createWriteCheckpointStore(collections, clock),
+    reader: createReader(collections, recent),
+    writeCheckpoints: createWriteCheckpointStore(collections, recent, clock),
     takeOver: (source, ownerOfSource) =>
       coded(async () => {
         const taken = await takeSource(dependencies, source, ownerOfSource);

@@ -9,7 +9,6 @@ import { type Deployment, newStreamDocuments, planDeployment } from './deploymen
 import type { Collections, Instance, StreamDocument, VersionDocument } from './documents.ts';
 import { coded } from './failure.ts';
 import { announce } from './publication.ts';
-import { settle } from './recent-commits.ts';
 import { close, publish } from './visibility.ts';
 
 /** `actor`: makes changes that no writer makes. */
@@ -122,7 +121,6 @@ function deploymentChange(
     ? publish(close({ ...reached, sequence: op }, { first: op, last: op, listed: false }))
     : { instance: { ...reached, revision: before.revision + 1 }, published: [], activated: null };
   // Definitions that nobody uses any more are removed from the collections, and must not come there afterwards.
-  const moves = isActivated && publication.published.length === 0 ? before.recent : [];
   const after = withMark({ ...publication.instance, recent: isActivated ? [] : before.recent }, mark);
   return {
     instance: after,
@@ -142,7 +140,6 @@ function deploymentChange(
       }
       await recordEndedStreams(collections, before, after, session);
       if (isActivated) await recordActive(collections, before, after, nowMs, session);
-      await settle(collections, moves, session);
       await announce(collections, { ...publication, instance: after }, before, null, nowMs, session);
       return result;
     },

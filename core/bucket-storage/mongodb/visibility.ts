@@ -15,7 +15,7 @@ export interface Publication {
   readonly activated: number | null;
 }
 
-/** The instance after as much as possible became visible. Then no commit stays in `recent`: whoever announces moves them. */
+/** The instance after as much as possible became visible. Then no commit stays in `recent` (changes.ts moves them). */
 export function publish(instance: Instance): Publication {
   const { closed, ready } = instance;
   if (instance.active === null && ready === null) {

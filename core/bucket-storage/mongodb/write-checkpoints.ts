@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { WriteCheckpointStore } from '../write-checkpoint-store.ts';
 import { readInstance } from './changes.ts';
 import type { Collections, WriteCheckpointDocument } from './documents.ts';
+import { type RecentReader, recentReached, viewOf } from './recent-view.ts';
 import { coded, isDuplicateKey } from './failure.ts';
 import { pairFrom, pairOf, reachedAt } from './reached-write-checkpoints.ts';
 
@@ -12,7 +13,11 @@ const EVERYONE = '*';
 const EXPIRED_PER_CALL = 2000;
 const DURABLE = { writeConcern: { w: 'majority' } } as const;
 
-export function createWriteCheckpointStore(collections: Collections, clock: Clock): WriteCheckpointStore {
+export function createWriteCheckpointStore(
+  collections: Collections,
+  recent: RecentReader,
+  clock: Clock,
+): WriteCheckpointStore {
   const { writeCheckpoints } = collections;
   let lastOrder = 0;
 
@@ -65,21 +70,33 @@ export function createWriteCheckpointStore(collections: Collections, clock: Cloc
   };
 
   const unresolved: WriteCheckpointStore['unresolved'] = async (source, limit) => {
-    // Those that wait for a source which is not used any more can be finished by any other.
-    const { formerSources } = await readInstance(collections);
-    const waiting = { w: { $in: [source, EVERYONE, ...formerSources] } };
-    const documents = await writeCheckpoints.find(waiting, { sort: { q: 1 }, limit, projection: { n: 1 } }).toArray();
-    return documents.map(({ _id, n }) => ({ ...pairFrom(_id), checkpoint: n }));
+    const find = (sources: readonly string[], most: number) =>
+      writeCheckpoints
+        .find({ w: { $in: [...sources] } }, { sort: { q: 1 }, limit: most, projection: { n: 1 } })
+        .toArray();
+    const usual = [source, EVERYONE];
+    const [instance, found] = await Promise.all([readInstance(collections), find(usual, limit)]);
+    const view = viewOf(instance);
+    const { formerSources } = instance;
+    let documents = found;
+    // Those that wait for a source which is not used any more can be finished by any other; others are resolved, and not written down yet.
+    if (formerSources.length > 0 || (found.length === limit && view.reached.length > 0)) {
+      documents = await find([...usual, ...formerSources], limit + view.reached.length);
+    }
+    const open = documents.filter(({ _id, n }) => (recentReached(view, _id, view.through) ?? 0n) < n);
+    return open.slice(0, limit).map(({ _id, n }) => ({ ...pairFrom(_id), checkpoint: n }));
   };
 
   const reached: WriteCheckpointStore['reached'] = async (pairs, op) => {
     const ids = pairs.map(pairOf);
+    // What stands in the instance first: from there it goes to the documents.
+    const view = await recent.through(op);
     const found = await writeCheckpoints.find({ _id: { $in: ids } }, { projection: { h: 1, k: 1 } }).toArray();
     const documents = new Map(found.map((document) => [document._id, document]));
     const hidden = found.some((document) => document.k !== undefined) ? await hiddenStreams() : new Set<string>();
     return ids.map((id) => {
       const document = documents.get(id);
-      const numbers = [reachedAt(document?.h, op)];
+      const numbers = [reachedAt(document?.h, op), recentReached(view, id, op)];
       for (const [stream, history] of Object.entries(document?.k ?? {})) {
         if (!hidden.has(stream)) numbers.push(reachedAt(history, op));
       }

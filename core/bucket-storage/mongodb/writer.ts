@@ -13,7 +13,7 @@ import { checkDefinitions, type Flushed, writeFlush } from './flush.ts';
 import { fieldOf } from './ids.ts';
 import { scanLookups } from './lookups.ts';
 import type { NoticeLists } from './notice-lists.ts';
-import { maySitInInstance, settle, withRecent } from './recent-commits.ts';
+import { maySitInInstance, withRecent } from './recent-commits.ts';
 import { viewOf, withRecentTotals } from './recent-view.ts';
 import { createBlockPresence, readRowStates, rowStateIdsBelow } from './row-states.ts';
 import { planSwitchOver } from './switch-over.ts';
@@ -94,7 +94,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
       if (maySitInInstance(sealed, batch)) {
         const content = batch.build(plan.firstOp);
         checkDefinitions(content, plan.stream.definitions, stream);
-        const small = withRecent(sealed, content, prepared, batch.commit?.sourceTimeMs ?? null, nowMs);
+        const small = withRecent(sealed, batch.commit!, content, prepared, nowMs);
         const { firstOp, lastOp } = plan;
         if (small !== null)
           return { instance: small.instance, result: { firstOp, lastOp, notice: small.notice, lists: NOTHING } };
@@ -115,10 +115,7 @@ export function createWriter(dependencies: WriterDependencies): SourceWriter {
     await change((instance, mark) =>
       instance.recent.length === 0
         ? { unchanged: undefined }
-        : {
-            instance: seal({ ...instance, recent: [] }, mark),
-            work: (session) => settle(collections, instance.recent, session),
-          },
+        : { instance: seal({ ...instance, recent: [] }, mark), work: () => Promise.resolve() },
     );
     yield* scanChunks(collections, definition, checkNow);
   }

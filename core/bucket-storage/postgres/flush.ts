@@ -28,6 +28,7 @@ import {
   type PendingRow,
   type Publication,
 } from './publication.ts';
+import { type PassedByOthers, passedByOthers, reachedByAll } from './write-checkpoint-rows.ts';
 import { fenced, READ_STREAM_STATE, streamEnded, type StreamState } from './stream-state.ts';
 
 export interface FlushContext {
@@ -43,6 +44,8 @@ interface Standing {
   readonly instance: InstanceRow;
   readonly state: StreamState;
   readonly pending: readonly PendingPart[];
+  /** What the other sources have passed of each managed write checkpoint of the batch. */
+  readonly others: readonly PassedByOthers[];
 }
 
 /**
@@ -75,16 +78,18 @@ async function begin(
   context: FlushContext,
   batch: FlushBatch,
 ): Promise<Standing> {
-  const [, instances, states, pending] = await settled([
+  const managed = batch.commit?.reachedWriteCheckpoints ?? [];
+  const [, instances, states, pending, others] = await settled([
     client.query('BEGIN ISOLATION LEVEL READ COMMITTED'),
     transaction.rows<InstanceRow>(LOCK_INSTANCE),
     transaction.rows<StreamState>(READ_STREAM_STATE, [context.source, batch.stream]),
     transaction.rows<PendingRow>(READ_PENDING),
+    passedByOthers(transaction, context.source, managed),
   ]);
   const state = states[0];
   if (state?.epoch !== context.epoch) throw fenced(context.source);
   if (state.id === null || !state.live) throw streamEnded(batch.stream);
-  return { instance: instances[0]!, state, pending: pending.map(pendingPart) };
+  return { instance: instances[0]!, state, pending: pending.map(pendingPart), others };
 }
 
 /** The flush was applied, its answer lost. */
@@ -111,7 +116,7 @@ interface FlushPlan {
 
 /** Decides what the flush does to op ids and visibility, and builds its content. */
 function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext): FlushPlan {
-  const { instance, state, pending } = standing;
+  const { instance, state, pending, others } = standing;
   const { commit } = batch;
   const custom = batch.customWriteCheckpoints ?? [];
   const reached = reachedOf(batch, state);
@@ -133,7 +138,7 @@ function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext)
   // A flush that is not final adds to what is open; a commit takes everything with it.
   const replaced = own.filter((part) => commit !== undefined || part.state === 'open');
   const part: PendingPart = {
-    ...mergeLists([...replaced, listsOf(chunks, lookups, [...reached, ...custom])]),
+    ...mergeLists([...replaced, listsOf(chunks, lookups, [...reachedByAll(reached, others), ...custom])]),
     id: null,
     stream: batch.stream,
     state: kind,

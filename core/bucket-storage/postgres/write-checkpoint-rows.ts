@@ -1,6 +1,10 @@
 /** Statements on write checkpoints that others than their store need. */
-import type { Queryable } from './database.ts';
+import type { ReachedWriteCheckpoint } from '../contract.ts';
+import { textArray } from './binary-arrays.ts';
+import { pairText } from './bulk-writes.ts';
+import type { Queryable, Statement } from './database.ts';
 import { LIVE_STATES, UNTIL_ACTIVE } from './instance.ts';
+import { indexKey } from './key-text.ts';
 
 /** Sources that versions in use read: each of them has to pass a number. */
 export const LIVE_SOURCES = `SELECT DISTINCT s.source FROM powersync.streams s JOIN powersync.version_streams vs ON vs.stream = s.id
@@ -28,4 +32,46 @@ export async function enlistWaiting(transaction: Queryable, source: string): Pro
     },
     [source],
   );
+}
+
+/** The sources of the active version besides one. `least`: what all of them have passed; null: not all have passed anything. */
+export interface PassedByOthers {
+  readonly sources: number;
+  readonly least: string | null;
+}
+
+const PASSED_BY_OTHERS: Statement = {
+  name: 'passed_by_others',
+  text: `WITH others AS (SELECT DISTINCT s.source FROM powersync.streams s JOIN powersync.version_streams vs ON vs.stream = s.id
+      JOIN powersync.sync_config_versions v ON v.version = vs.version WHERE v.state = 'active' AND s.source <> $1)
+    SELECT count(o.source)::int AS sources, CASE WHEN count(passed.checkpoint) = count(*) THEN min(passed.checkpoint) END::text AS least
+    FROM unnest($2::text[]) WITH ORDINALITY AS p(pair, n) LEFT JOIN others o ON true
+    LEFT JOIN LATERAL (SELECT max(r.checkpoint) AS checkpoint FROM powersync.write_checkpoints_reached r
+      WHERE r.pair = p.pair AND r.source = o.source AND NOT r.custom) passed ON true
+    GROUP BY p.n ORDER BY p.n`,
+};
+
+/** In the order of the pairs. */
+export async function passedByOthers(
+  transaction: Queryable,
+  source: string,
+  pairs: readonly ReachedWriteCheckpoint[],
+): Promise<PassedByOthers[]> {
+  if (pairs.length === 0) return [];
+  const keys = textArray(pairs, (pair) => indexKey(pairText(pair)));
+  return transaction.rows<PassedByOthers>(PASSED_BY_OTHERS, [source, keys]);
+}
+
+/** Of the numbers that one source has passed, what all sources have: only that is told to clients (S-465). */
+export function reachedByAll(
+  passed: readonly ReachedWriteCheckpoint[],
+  others: readonly PassedByOthers[],
+): ReachedWriteCheckpoint[] {
+  return passed.flatMap((item, at) => {
+    const { sources, least } = others[at]!;
+    if (sources === 0) return [item];
+    if (least === null) return [];
+    const number = BigInt(least);
+    return [number < item.checkpoint ? { ...item, checkpoint: number } : item];
+  });
 }
