@@ -6,7 +6,7 @@ import pg from 'pg';
 import { createProtocolClient, type ProtocolClient } from '#test/client/protocol-client.ts';
 import { figuresOf, percentile, report, startStack } from './harness.ts';
 
-const TRANSACTIONS = Number(process.env['TRANSACTIONS'] ?? 200);
+const TRANSACTIONS = Number(process.env['TRANSACTIONS'] ?? 400);
 const storage = (process.env['STORAGE'] ?? 'mongodb') as 'mongodb' | 'postgresql';
 const stack = await startStack({
   storage,
@@ -65,7 +65,8 @@ try {
 
   for (const count of [1, 100]) {
     const clients = await openClients(count, api.endpoint);
-    await commitToLine(clients.slice(0, 1), writer);
+    // As in a service that runs for a while: compiled code, warm connections.
+    await commitToLine(clients, writer);
     const before = await figuresOf(api.pid);
     const latencies = await commitToLine(clients, writer);
     const after = await figuresOf(api.pid);
@@ -82,8 +83,9 @@ try {
   }
 
   const [client] = (await openClients(1, api.endpoint)) as [ProtocolClient];
-  const latencies: number[] = [];
-  for (let turn = 0; turn < TRANSACTIONS; turn++) {
+  let latencies: number[] = [];
+  for (let turn = 0; turn < 2 * TRANSACTIONS; turn++) {
+    if (turn === TRANSACTIONS) latencies = [];
     await writer.query('UPDATE items SET n = n + 1 WHERE id = 1');
     const asked = performance.now();
     const number = await client.requestWriteCheckpoint();
