@@ -72,8 +72,17 @@ export function createChangeApplier({ source, states, target, rejected }: Applie
   const now = createCollector();
   const earlier = createCollector();
 
-  const stateKey = (binding: TableBinding, group: number, key: string): string =>
-    binding.statePrefix(group) + shortKey(key);
+  let lastPrefix = '';
+  let lastKey = '';
+  let lastStateKey = '';
+  /** Asked for several times in a row for one change: the same string then, whose hash is known. */
+  const stateKey = (binding: TableBinding, group: number, key: string): string => {
+    const prefix = binding.statePrefix(group);
+    if (key === lastKey && prefix === lastPrefix) return lastStateKey;
+    lastPrefix = prefix;
+    lastKey = key;
+    return (lastStateKey = prefix + shortKey(key));
+  };
   /** Definition groups for which this row may have a record. */
   const groupsOf = (binding: TableBinding, retained: boolean): readonly number[] =>
     retained && !binding.statefulGroups.includes(binding.retainGroup)

@@ -14,7 +14,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constantFrom('load' as const, 'set' as const),
-      key: fc.constantFrom('a', 'b', 'c'),
+      key: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
       state: fc.option(fc.constantFrom('x', 'y', 'z'), { nil: null }),
     }),
   },
@@ -24,11 +24,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 test('what is read is what was set last, whatever is in flight; `previous` is the committed state', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, 400, 1e9), async (steps, cacheBytes) => {
       const stored = new Map<string, string | null>();
       const expected = new Map<string, string | null>();
       let committed = new Map<string, string | null>();
-      const cache = createRowStateCache({ readRowStates: async (keys) => keys.map((key) => stored.get(key) ?? null) });
+      const read = async (keys: readonly string[]) => keys.map((key) => stored.get(key) ?? null);
+      const cache = createRowStateCache({ readRowStates: read }, cacheBytes);
       const flights: RowStateWrite[][] = [];
       const land = (): void => {
         const batch = flights.shift();
@@ -62,6 +63,31 @@ test('what is read is what was set last, whatever is in flight; `previous` is th
       for (const [key, state] of expected) expect(stored.get(key) ?? null).toBe(state);
     }),
   );
+});
+
+test('the cache keeps what was asked for lately, within its bytes', async () => {
+  const reads: string[] = [];
+  const cache = createRowStateCache(
+    {
+      readRowStates: async (keys) => {
+        reads.push(...keys);
+        return keys.map(() => 'state');
+      },
+    },
+    200_000,
+  );
+  const batch = async (from: number): Promise<void> => {
+    const keys = Array.from({ length: 100 }, (_, at) => `key ${from + at}`);
+    await cache.load(['often', ...keys]);
+    for (const key of ['often', ...keys]) expect(cache.get(key)).toBe('state');
+    cache.release(cache.take());
+  };
+  for (let at = 0; at < 50; at++) await batch(at * 100);
+  expect(reads).toHaveLength(5001);
+  await batch(4500);
+  expect(reads).toHaveLength(5001);
+  await batch(0);
+  expect(reads).toHaveLength(5101);
 });
 
 test('a state survives encoding, with the usual names left out', () => {

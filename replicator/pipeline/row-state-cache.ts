@@ -1,12 +1,10 @@
 /**
- * Row states near at hand: those of the flush being prepared or in flight (pinned: storage does not have them yet) and a bounded
- * number of recent ones. Valid because there is one writer per source (G6); thrown away with the writer.
+ * Row states near at hand: those of the flush being prepared or in flight (storage does not have them yet) and a bounded number of others,
+ * those asked for lately. Valid because there is one writer per source (G6); thrown away with the writer.
  */
 import type { RowStateWrite, SourceWriter } from '#core/bucket-storage/contract.ts';
 
 const CACHE_BYTES = 48 * 1024 * 1024;
-/** Rough cost of an entry besides its characters. */
-const ENTRY_BYTES = 120;
 const READ_KEYS = 5000;
 
 export interface RowStateCache {
@@ -27,92 +25,117 @@ export interface RowStateCache {
   committed(): void;
 }
 
-export function createRowStateCache(writer: Pick<SourceWriter, 'readRowStates'>): RowStateCache {
-  const recent = new Map<string, string | null>();
-  let bytes = 0;
-  /** Not yet in storage: state and how many flushes in preparation or flight hold it. */
-  const pinned = new Map<string, { state: string | null; holds: number }>();
-  let changed = new Map<string, string | null>();
-  let inserted: RowStateWrite[] = [];
-  /** Committed state of rows changed by the present, not yet committed source transaction. */
-  let committedStates = new Map<string, string | null>();
+interface Entry {
+  readonly key: string;
+  state: string | null;
+  /** Committed state of a row changed by the present, not yet committed source transaction; undefined: not changed by it. */
+  committed: string | null | undefined;
+  /** Since the last `take`. */
+  isChanged: boolean;
+  /** Batches in flight that have it: storage does not. */
+  holds: number;
+  /** Number of the batch that asked for it last: eviction must not lose it before it is applied. */
+  needed: number;
+  /** Asked for since eviction came past it. */
+  isUsed: boolean;
+}
 
-  const cost = (key: string, state: string | null): number => ENTRY_BYTES + key.length + (state?.length ?? 0);
-  const remember = (key: string, state: string | null): void => {
-    const known = recent.get(key);
-    if (known !== undefined) {
-      bytes -= cost(key, known);
-      recent.delete(key);
-    }
-    recent.set(key, state);
-    bytes += cost(key, state);
-    if (bytes <= CACHE_BYTES) return;
-    for (const [oldest, value] of recent) {
-      recent.delete(oldest);
-      bytes -= cost(oldest, value);
-      if (bytes <= CACHE_BYTES * 0.9) break;
+export function createRowStateCache(
+  writer: Pick<SourceWriter, 'readRowStates'>,
+  cacheBytes: number = CACHE_BYTES,
+): RowStateCache {
+  const entries = new Map<string, Entry>();
+  let bytes = 0;
+  let batches = 1;
+  let changed: Entry[] = [];
+  let inserted: RowStateWrite[] = [];
+  /** Those with a `committed`. */
+  let touched: Entry[] = [];
+  const flights = new Map<readonly RowStateWrite[], readonly Entry[]>();
+
+  const evict = (): void => {
+    for (const [key, entry] of entries) {
+      if (bytes <= cacheBytes * 0.9) return;
+      if (entry.holds > 0 || entry.isChanged || entry.needed >= batches - 1) continue;
+      entries.delete(key);
+      if (entry.isUsed) {
+        entry.isUsed = false;
+        entries.set(key, entry);
+      } else bytes -= cost(entry);
     }
   };
-  const lookUp = (key: string): string | null | undefined => {
-    const pin = pinned.get(key);
-    return pin ? pin.state : recent.get(key);
+  const add = (key: string, state: string | null): Entry => {
+    const entry = { key, state, committed: undefined, isChanged: false, holds: 0, needed: batches, isUsed: false };
+    entries.set(key, entry);
+    bytes += cost(entry);
+    if (bytes > cacheBytes) evict();
+    return entry;
   };
 
   return {
     async load(keys) {
-      const missing = [...new Set(keys.filter((key) => lookUp(key) === undefined))];
-      for (let at = 0; at < missing.length; at += READ_KEYS) {
-        const page = missing.slice(at, at + READ_KEYS);
+      const missing = new Set<string>();
+      for (const key of keys) {
+        const entry = entries.get(key);
+        if (entry === undefined) missing.add(key);
+        else entry.needed = batches;
+      }
+      const all = [...missing];
+      for (let at = 0; at < all.length; at += READ_KEYS) {
+        const page = all.slice(at, at + READ_KEYS);
         const states = await writer.readRowStates(page);
-        // Pinned until the batch that asked for them is taken: eviction must not lose them.
-        page.forEach((key, index) => {
-          pinned.set(key, { state: states[index] ?? null, holds: 0 });
-        });
+        for (const [index, key] of page.entries()) add(key, states[index] ?? null);
       }
     },
-    get: (key) => lookUp(key) ?? null,
+    get(key) {
+      const entry = entries.get(key);
+      if (entry === undefined) return null;
+      entry.isUsed = true;
+      return entry.state;
+    },
     set(key, state) {
-      const before = lookUp(key) ?? null;
-      if (before === state) return;
-      if (!committedStates.has(key)) committedStates.set(key, before);
-      changed.set(key, state);
-      const pin = pinned.get(key);
-      if (pin) pin.state = state;
-      else pinned.set(key, { state, holds: 0 });
+      const entry = entries.get(key) ?? (state === null ? null : add(key, null));
+      if (entry === null || entry.state === state) return;
+      if (entry.committed === undefined) {
+        entry.committed = entry.state;
+        touched.push(entry);
+      }
+      bytes += (state?.length ?? 0) - (entry.state?.length ?? 0);
+      entry.state = state;
+      if (entry.isChanged) return;
+      entry.isChanged = true;
+      changed.push(entry);
     },
     insert(key, state) {
       inserted.push({ key, state, previous: null, isNew: true });
     },
     get changes() {
-      return changed.size + inserted.length;
+      return changed.length + inserted.length;
     },
     take() {
       const batch = inserted;
       inserted = [];
-      for (const [key, state] of changed) {
-        pinned.get(key)!.holds++;
-        batch.push({ key, state, previous: committedStates.get(key) ?? null });
+      for (const entry of changed) {
+        entry.holds++;
+        entry.isChanged = false;
+        batch.push({ key: entry.key, state: entry.state, previous: entry.committed ?? null });
       }
-      changed = new Map();
-      for (const [key, pin] of pinned) {
-        if (pin.holds > 0) continue;
-        pinned.delete(key);
-        remember(key, pin.state);
-      }
+      if (changed.length > 0) flights.set(batch, changed);
+      changed = [];
+      batches++;
       return batch;
     },
     release(batch) {
-      for (const { key } of batch) {
-        const pin = pinned.get(key);
-        if (!pin || --pin.holds > 0) continue;
-        // Changed again since: still ahead of storage.
-        if (changed.has(key)) continue;
-        pinned.delete(key);
-        remember(key, pin.state);
-      }
+      for (const entry of flights.get(batch) ?? []) entry.holds--;
+      flights.delete(batch);
     },
     committed() {
-      committedStates = new Map();
+      for (const entry of touched) entry.committed = undefined;
+      touched = [];
     },
   };
 }
+
+/** Rough cost of an entry besides its characters. */
+const ENTRY_BYTES = 170;
+const cost = ({ key, state }: Entry): number => ENTRY_BYTES + key.length + (state?.length ?? 0);

@@ -99,6 +99,8 @@ async function follow(
   const { handler, signal, acknowledged } = options;
   signal.throwIfAborted();
   const channel = createCopyChannel(client);
+  // Asked for each change: a combined signal looks through its parts each time.
+  let aborted = false;
   const reader = createChangeReader({
     layouts: dependencies.layouts,
     known: createKnownTables(options.known),
@@ -106,10 +108,11 @@ async function follow(
     isWanted: dependencies.isWanted,
     unusable: dependencies.unusable,
     unfit: dependencies.unfit,
-    emit: (event) => (signal.aborted ? never : handler.event(event)),
+    emit: (event) => (aborted ? never : handler.event(event)),
   });
   const status = createStatusSender(channel, acknowledged, facts.walSenderTimeoutMs);
   const onAbort = (): void => {
+    aborted = true;
     status.stop();
     channel.abandon();
   };
