@@ -15,8 +15,11 @@ import { buildRow, createRowBytes, retainedValues, type RowLayout, rowKey } from
 import type { ServerFacts } from './server.ts';
 import { type PublishedTable, qualifiedName, quoteLiteral } from './tables.ts';
 
-/** Rows are handed on in batches of about this size. */
-const batchBytes = 1024 * 1024;
+/**
+ * Rows are handed on in batches of about this size. What waits, at each of several connections, while a flush is under way outlives young
+ * generations: with 1 MB a third of everything that was allocated did, which cost 3 µs a row and 40 MB.
+ */
+const batchBytes = 64 * 1024;
 
 export interface SnapshotDependencies {
   readonly connection: PostgresConnection;
