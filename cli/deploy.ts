@@ -18,7 +18,8 @@ export function compilerFor(connections: readonly SourceConnection[]): CompileFo
   const defaultSchemas = Object.fromEntries(
     connections.map((connection) => [connection.tag, defaultSchemaOf(connection)]),
   );
-  return (text) => compileSyncConfig(text, { defaultSource, sources: tags, defaultSchemas });
+  const schemaPatterns = connections.filter(({ type }) => type === 'postgresql').map(({ tag }) => tag);
+  return (text) => compileSyncConfig(text, { defaultSource, sources: tags, defaultSchemas, schemaPatterns });
 }
 
 export interface Deployment {

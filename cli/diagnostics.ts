@@ -140,7 +140,7 @@ function streamOf(stream: ReplicationStream, plan: SyncPlan, options: Diagnostic
       .map((table) => {
         const found = reported.get(JSON.stringify([table.schema, table.name]));
         return {
-          schema: table.schema,
+          schema: table.anySchema === true ? `${table.schema}%` : table.schema,
           name: table.wildcard ? `${table.name}%` : table.name,
           replication_id: found?.identityColumns ?? [],
           errors: found?.errors ?? [],

@@ -1,11 +1,13 @@
-/** Which tables of a source a plan reads: asked for every relation in the change stream. */
+/** Which tables of a source a plan reads: asked for every relation in the change stream. */
 import type { SyncPlan } from '#core/sync-config/contract.ts';
+import { matchesTable } from '#core/sync-config/evaluate/matches-table.ts';
+import type { IsWanted } from './sources/contract.ts';
 
-export function wantedTables(plan: SyncPlan, tag: string): (table: { schema: string; name: string }) => boolean {
-  const patterns = plan.tables.filter((pattern) => pattern.source === tag);
-  return ({ schema, name }) =>
-    patterns.some(
-      (pattern) =>
-        pattern.schema === schema && (pattern.wildcard ? name.startsWith(pattern.name) : name === pattern.name),
-    );
+export function wantedTables(plan: SyncPlan, tag: string): IsWanted {
+  const own = plan.tables.filter((pattern) => pattern.source === tag);
+  return ({ schema, name }) => {
+    const matching = own.filter((pattern) => matchesTable(pattern, { source: tag, schema, name }));
+    if (matching.length === 0) return false;
+    return matching.every(({ anySchema }) => anySchema === true) ? 'if published' : true;
+  };
 }

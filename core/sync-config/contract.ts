@@ -32,6 +32,8 @@ export interface CompileOptions {
   readonly sources: readonly string[];
   /** Schema of unprefixed tables, by tag (`public` for Postgres, R-52). */
   readonly defaultSchemas: Readonly<Record<string, string>>;
+  /** Sources whose schemas can be named by a pattern (`"tenant_%".t`, S-689), Postgres only. Absent: all. */
+  readonly schemaPatterns?: readonly string[];
   /**
    * Known source schema: for warnings about missing tables and columns (S-33), to tell which table of a join a bare column belongs to, and
    * for global CTEs named like a table (S-686). A config that compiles without it has the same plan with it, or none.

@@ -155,7 +155,9 @@ const ERRORS: readonly Case[] = [
   ['R2214', "datetime('now')", stream("SELECT * FROM t WHERE a < datetime('now')")],
   // names (S-254, S-252)
   ['R2215', '"a%b"', stream(`'SELECT * FROM "a%b"'`)],
-  ['R2215', '"%"', stream(`'SELECT * FROM "%".t'`)],
+  ['R2215', '"a%b"', stream(`'SELECT * FROM "a%b".t'`)],
+  ['R2215', '"a%%"', stream(`'SELECT * FROM "a%%".t'`)],
+  ['R2219', '"a%"', legacyData(`'SELECT * FROM "a%".t WHERE a = bucket.u'`)],
   ['R2216', 'x', stream('SELECT x.id FROM t')],
   ['R2216', 'a', stream('SELECT t.* FROM t JOIN u ON a = 1')],
   ['R2216', 'SELECT t.* FROM t JOIN t ON t.a = t.b', stream('SELECT t.* FROM t JOIN t ON t.a = t.b')],
@@ -309,7 +311,7 @@ describe('findings (S-32, S-679)', () => {
   test.each([
     [
       'a table that cannot be read',
-      stream(`'SELECT w.*, w.a FROM "%".w WHERE w.schema() = 1 AND b = auth.user_id()'`),
+      stream(`'SELECT w.*, w.a FROM "%%".w WHERE w.schema() = 1 AND b = auth.user_id()'`),
       ['R2215'],
     ],
     [

@@ -12,6 +12,8 @@ export interface TablePattern {
   /** Connection tag. */
   readonly source: string;
   readonly schema: string;
+  /** `schema` is a prefix: the table in all schemas that begin with it, except those of the system (S-689). */
+  readonly anySchema?: true;
   /** Exact name, or prefix when `wildcard`. */
   readonly name: string;
   readonly wildcard: boolean;

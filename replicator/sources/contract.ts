@@ -212,12 +212,15 @@ export interface Source {
   status(cursor: string): Promise<SourceStatus>;
   /** Tables wanted by the sync config: others are discarded as early as possible (R-95). May change while streaming. */
   want(
-    matches: (table: { schema: string; name: string }) => boolean,
+    matches: IsWanted,
     /** Columns of a wanted table that are read; others may come as null. Absent: all. */
     columns?: (table: SourceTable) => readonly boolean[] | null,
   ): void;
   close(): Promise<void>;
 }
+
+/** Whether a sync config names a table. `if published`: only by the pattern of a schema, so that it need not be published (R-55). */
+export type IsWanted = (table: { readonly schema: string; readonly name: string }) => boolean | 'if published';
 
 /** Opens a source from its configuration. Known kinds are registered in `sources/registry.ts`. */
 export interface SourceModule<Connection> {

@@ -1,10 +1,10 @@
 /** WHERE and ON -> conditions over claims (S-147…S-163). Negation is pushed down to the predicates. */
 import { SqlError, type Expr, type Select, type Span } from '../sql/ast.ts';
-import { bindExpression, streamsOnly } from './bind-expression.ts';
+import { bindExpression } from './bind-expression.ts';
 import { combineWorlds, worldOf, type BoundExpr, type EachSource, type World } from './bound.ts';
 import type { BindSelect, BoundSelect } from './bound-select.ts';
 import { ALWAYS, type Condition, type Leaf } from './condition.ts';
-import { attempt, type QueryContext } from './context.ts';
+import { attempt, type QueryContext, streamsOnly } from './context.ts';
 import { openCondition, type Claim, type ConditionLedger } from './ledger.ts';
 import type { Scope } from './scope.ts';
 

@@ -3,9 +3,9 @@ import { FUNCTION_NAMES, functionDefinition } from '../evaluate/functions.ts';
 import { parsePath } from '../evaluate/json/path.ts';
 import { rootOf } from '../evaluate/json/scan.ts';
 import type { CastType, PlanExpr } from '../plan.ts';
-import { SqlError, type Expr, type Span } from '../sql/ast.ts';
+import { SqlError, type Expr } from '../sql/ast.ts';
 import type { BoundExpr } from './bound.ts';
-import type { QueryContext } from './context.ts';
+import { type QueryContext, streamsOnly } from './context.ts';
 import { bindParameterCall, bindParameterColumn } from './parameters.ts';
 import { findSource, resolveColumn, type Scope } from './scope.ts';
 
@@ -78,16 +78,6 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
 
 function ungrouped(expr: Expr): Expr {
   return expr.kind === 'group' ? ungrouped(expr.inner) : expr;
-}
-
-/** What Sync Rules do not have (S-136…S-139). */
-export function streamsOnly(what: string, span: Span, context: QueryContext): void {
-  if (context.dialect === 'stream') return;
-  throw new SqlError(
-    'PSYNC_R2219',
-    `${what} is only supported in streams, not in bucket definitions and events.`,
-    span,
-  );
 }
 
 /** The key of -> and ->> is a literal (S-142). */

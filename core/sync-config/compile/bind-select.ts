@@ -1,7 +1,7 @@
 /** SELECT -> sources, items and one condition. CTEs and subqueries in FROM are merged into the query around them. */
 import { SqlError, type FromItem, type SelectItem } from '../sql/ast.ts';
 import { bindCondition, eachOf } from './bind-condition.ts';
-import { bindExpression, streamsOnly } from './bind-expression.ts';
+import { bindExpression } from './bind-expression.ts';
 import {
   worldOf,
   type BoundItem,
@@ -12,7 +12,7 @@ import {
 } from './bound.ts';
 import type { BindSelect, BoundSelect } from './bound-select.ts';
 import type { Condition } from './condition.ts';
-import { attempt, type QueryContext } from './context.ts';
+import { attempt, type QueryContext, streamsOnly } from './context.ts';
 import { checkDistinctNames, checkTable, findSource, tablePattern, warnMixedCase, type Scope } from './scope.ts';
 
 /** Throws or reports findings. `parent`: the scope around a subquery. */

@@ -41,3 +41,13 @@ export function attempt<T>(context: Pick<QueryContext, 'report'>, work: () => T,
     throw error;
   }
 }
+
+/** What Sync Rules do not have (S-136…S-139). */
+export function streamsOnly(what: string, span: Span, context: QueryContext): void {
+  if (context.dialect === 'stream') return;
+  throw new SqlError(
+    'PSYNC_R2219',
+    `${what} is only supported in streams, not in bucket definitions and events.`,
+    span,
+  );
+}

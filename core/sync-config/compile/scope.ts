@@ -3,7 +3,7 @@ import { matchesTable } from '../evaluate/matches-table.ts';
 import type { ElementColumn, TablePattern } from '../plan.ts';
 import { SqlError, type FromItem, type Name, type Span } from '../sql/ast.ts';
 import type { BoundExpr, DerivedSource, EachSource, Source, TableSource } from './bound.ts';
-import type { QueryContext } from './context.ts';
+import { type QueryContext, streamsOnly } from './context.ts';
 
 /** Sources visible to an expression: of its own query, then of the queries around it. */
 export interface Scope {
@@ -20,6 +20,7 @@ export function tablePattern(item: FromItem & { kind: 'table' }, context: QueryC
   const { options } = context;
   let source = options.defaultSource;
   let schema: string | null = item.schema?.text ?? null;
+  let anySchema = false;
   if (item.schema !== null && schema !== null) {
     const dot = schema.indexOf('.');
     if (dot >= 0) {
@@ -30,8 +31,9 @@ export function tablePattern(item: FromItem & { kind: 'table' }, context: QueryC
         throw new SqlError('PSYNC_R2218', message, item.schema);
       }
     }
-    if (schema.includes('%'))
-      throw new SqlError('PSYNC_R2215', 'A schema cannot contain %; name one schema.', item.schema);
+    anySchema = schema.endsWith('%');
+    if (anySchema) schema = schemaPrefix(schema.slice(0, -1), source, item.schema, context);
+    else if (schema.includes('%')) throw new SqlError('PSYNC_R2215', SCHEMA_PERCENT, item.schema);
     warnMixedCase(item.schema, context);
   }
   const name = item.name.text;
@@ -43,9 +45,23 @@ export function tablePattern(item: FromItem & { kind: 'table' }, context: QueryC
   return {
     source,
     schema: schema ?? options.defaultSchemas[source] ?? 'public',
+    ...(anySchema ? { anySchema } : {}),
     name: wildcard ? name.slice(0, -1) : name,
     wildcard,
   };
+}
+
+const SCHEMA_PERCENT = '% can only be the last character of a schema.';
+
+/** Of all schemas that a pattern means (S-689). */
+function schemaPrefix(prefix: string, source: string, name: Name, context: QueryContext): string {
+  if (prefix.includes('%')) throw new SqlError('PSYNC_R2215', SCHEMA_PERCENT, name);
+  streamsOnly('A pattern of schemas', name, context);
+  const { schemaPatterns } = context.options;
+  if (schemaPatterns !== undefined && !schemaPatterns.includes(source)) {
+    throw new SqlError('PSYNC_R2215', `The source "${source}" has no patterns of schemas; name one schema.`, name);
+  }
+  return prefix;
 }
 
 /** Warns when no table of the known schema fits. */
@@ -62,7 +78,7 @@ export function checkTable(pattern: TablePattern, name: Name, context: QueryCont
       name,
     );
   } else {
-    const full = `"${pattern.schema}"."${name.text}"`;
+    const full = `"${pattern.schema}${pattern.anySchema === true ? '%' : ''}"."${name.text}"`;
     context.report('warning', 'PSYNC_R2301', `Table ${full} was not found; it syncs once it exists.`, name);
   }
 }

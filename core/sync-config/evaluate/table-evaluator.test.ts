@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contributionOf, planOf, streamOf, table, type Contribution } from '../testing/support.ts';
+import { codesOf, contributionOf, planOf, streamOf, table, type Contribution } from '../testing/support.ts';
 import type { SqliteValue } from '../values.ts';
 import { createTableEvaluator } from './table-evaluator.ts';
 
@@ -132,6 +132,27 @@ describe('tables', () => {
     expect(contributionOf(plan, table('log_old', ['id']), ['1']).buckets).toEqual([]);
     expect(createTableEvaluator(plan, table('log', ['id']))).toBeNull();
     expect(dataOf('SELECT * FROM "t%"', ['1'], ['id'])).toEqual(['{"id":"1"}']);
+  });
+
+  test('% at the end of a schema means the table in all such schemas, never those of the system (S-689, R-55)', () => {
+    const inSchema = (schema: string, name = 'work') => ({ ...table(name, ['id']), schema });
+    const plan = planOf(streamOf('SELECT w.* FROM "tenant_%".work w WHERE w.schema() = auth.parameter(\'tenant\')'));
+    for (const schema of ['tenant_a', 'tenant_b', 'tenant_']) {
+      expect(contributionOf(plan, inSchema(schema), ['1']).buckets).toMatchObject([
+        { key: JSON.stringify([schema]), type: 'w', data: '{"id":"1"}' },
+      ]);
+    }
+    for (const other of [inSchema('tenant'), inSchema('public'), inSchema('tenant_a', 'other')]) {
+      expect(createTableEvaluator(plan, other)).toBeNull();
+    }
+    const all = planOf(streamOf('SELECT * FROM "%"."w_%"'));
+    expect(contributionOf(all, inSchema('x', 'w_1'), ['1']).buckets).toMatchObject([{ type: 'w_1' }]);
+    for (const system of ['pg_catalog', 'pg_toast', 'information_schema']) {
+      expect(createTableEvaluator(all, inSchema(system, 'w_1'))).toBeNull();
+    }
+    const other = 'SELECT * FROM "tenant_%".work';
+    expect(codesOf(streamOf(other), { schemaPatterns: [] })).toEqual(['R2215']);
+    expect(codesOf(streamOf(other), { schemaPatterns: ['default'] })).toEqual([]);
   });
 
   test('metadata of the table (S-688)', () => {

@@ -1,4 +1,4 @@
-import type { Change, Position, StreamEvent } from '../contract.ts';
+import type { Change, IsWanted, Position, StreamEvent } from '../contract.ts';
 import type { KnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
 import {
@@ -44,7 +44,7 @@ export interface ChangeReaderDependencies {
   readonly known: KnownTables;
   /** Transactions at or before it are skipped. */
   readonly start: Position;
-  isWanted(table: { schema: string; name: string }): boolean;
+  readonly isWanted: IsWanted;
   emit(event: StreamEvent): void | Promise<void>;
   /** A table whose changes cannot be replicated. */
   unusable(table: PublishedTable): void;

@@ -1,4 +1,4 @@
-import type { CheckReport, Finding, TableReport } from '../contract.ts';
+import type { CheckReport, Finding, IsWanted, TableReport } from '../contract.ts';
 import { endQuietly, connectPrimary } from './connect.ts';
 import { oldestVersion, type PostgresConnection, publicationName } from './config.ts';
 import { replicationRoleAdvice, slotsQuery, sourceError } from './errors.ts';
@@ -10,7 +10,7 @@ export interface CheckOptions {
   /** Try whether a replication connection can be opened. */
   readonly connect: boolean;
   readonly sharesServerWithStorage: boolean;
-  isWanted(table: { schema: string; name: string }): boolean;
+  readonly isWanted: IsWanted;
 }
 
 /** Below this version a source and bucket storage on one server are refused. */

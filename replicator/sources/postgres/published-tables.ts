@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { TableReport } from '../contract.ts';
+import type { IsWanted, TableReport } from '../contract.ts';
 import { publicationName } from './config.ts';
 import type { ServerFacts } from './server.ts';
 import {
@@ -55,7 +55,7 @@ export async function findTables(
   client: pg.Client,
   facts: ServerFacts,
   source: string,
-  isWanted: (table: { schema: string; name: string }) => boolean,
+  isWanted: IsWanted,
 ): Promise<FoundTables> {
   const { rows: all } = await client.query<{ oid: string; schema: string; name: string }>(
     `SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name
@@ -64,13 +64,14 @@ export async function findTables(
         AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
       ORDER BY n.nspname, c.relname`,
   );
-  const wanted = all.filter(isWanted).map(({ oid }) => oid);
+  const wanted = all.filter((table) => isWanted(table) !== false).map(({ oid }) => oid);
   if (wanted.length === 0) return { tables: [], reports: [] };
   const { rows } = await client.query<TableRow>(detailsSql(facts), [wanted, publicationName]);
 
   const tables: FoundTable[] = [];
   const reports: TableReport[] = [];
   for (const row of rows) {
+    if (!row.published && isWanted(row) === 'if published') continue;
     const published = publishedTable(row);
     const errors = problemsOf(row, published, source);
     reports.push({

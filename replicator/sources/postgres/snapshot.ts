@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { CopiedRow, CopyPart, Position, ReplicatedTable, Snapshot } from '../contract.ts';
+import type { CopiedRow, CopyPart, IsWanted, Position, ReplicatedTable, Snapshot } from '../contract.ts';
 import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import type { PostgresConnection } from './config.ts';
 import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
@@ -26,7 +26,7 @@ export interface SnapshotDependencies {
   readonly facts: ServerFacts;
   readonly layouts: Layouts;
   readonly connections: number;
-  isWanted(table: { schema: string; name: string }): boolean;
+  readonly isWanted: IsWanted;
   readonly replicatedBytes: (bytes: number) => void;
   /** A row that is dropped. */
   unfit(table: PublishedTable, fault: RowFault): void;

@@ -1,6 +1,14 @@
 import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { OpenResult, ReplicatedTable, Snapshot, Source, SourceDependencies, SourceModule } from '../contract.ts';
+import type {
+  IsWanted,
+  OpenResult,
+  ReplicatedTable,
+  Snapshot,
+  Source,
+  SourceDependencies,
+  SourceModule,
+} from '../contract.ts';
 import { checkSource } from './check.ts';
 import { connectPrimary, cut } from './connect.ts';
 import { defaultSchema, type PostgresConnection, slotName } from './config.ts';
@@ -34,7 +42,7 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
   const { log } = dependencies;
   const queries = createSideQueries(connection);
   const closing = new AbortController();
-  let isWanted: (table: { schema: string; name: string }) => boolean = () => true;
+  let isWanted: IsWanted = () => true;
   let readColumns: ReadColumns = () => null;
   let blockBytes = 8_192;
   const factsOfServer = async () => {

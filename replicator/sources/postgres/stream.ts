@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
-import type { Position, ReplicatedTable, StreamHandler } from '../contract.ts';
+import type { IsWanted, Position, ReplicatedTable, StreamHandler } from '../contract.ts';
 import { createChangeReader } from './change-reader.ts';
 import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import { type PostgresConnection, publicationName } from './config.ts';
@@ -38,7 +38,7 @@ export interface StreamDependencies {
   readonly connection: PostgresConnection;
   readonly queries: SideQueries;
   readonly layouts: Layouts;
-  isWanted(table: { schema: string; name: string }): boolean;
+  readonly isWanted: IsWanted;
   unusable(table: PublishedTable): void;
   unfit(table: PublishedTable, fault: RowFault): void;
   readonly replicatedBytes: (bytes: number) => void;

@@ -1,6 +1,6 @@
 /** A database that is copied and streamed while a test changes its tables. */
 import { postgres } from '#test/services/postgres.ts';
-import type { Snapshot, Source, StreamEvent } from '../contract.ts';
+import type { IsWanted, Snapshot, Source, StreamEvent } from '../contract.ts';
 import { asObject, type LogLine, newCursor, openTestSource, record, type Recording, session } from './testing.ts';
 
 export interface StreamedDatabase extends AsyncDisposable {
@@ -16,7 +16,7 @@ export interface StreamedDatabase extends AsyncDisposable {
 export async function startStreamed(
   version: number,
   setup: string,
-  wanted: (table: { schema: string; name: string }) => boolean = () => true,
+  wanted: IsWanted = () => true,
 ): Promise<StreamedDatabase> {
   const database = await (await postgres({ version })).createDatabase();
   const app = await session(database.url);
