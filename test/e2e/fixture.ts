@@ -15,7 +15,9 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-export interface FixtureOptions extends Partial<Pick<InstanceOptions, 'apiParameters' | 'extraYaml' | 'sourceKeys'>> {
+export interface FixtureOptions extends Partial<
+  Pick<InstanceOptions, 'apiParameters' | 'extraYaml' | 'sourceKeys' | 'otherSources'>
+> {
   readonly storage: 'mongodb' | 'postgresql';
   readonly redis?: boolean;
   readonly schema: string;
@@ -35,7 +37,7 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
       ? await (await mongodb()).createDatabase()
       : await (await postgres()).createDatabase();
   const prefix = options.redis ? (await redis()).createPrefix() : null;
-  const { apiParameters, extraYaml, sourceKeys } = options;
+  const { apiParameters, extraYaml, sourceKeys, otherSources } = options;
   const instance = await createInstance({
     sourceUrl: options.loginUrl?.(source.url) ?? source.url,
     storage: { type: options.storage, url: storage.url },
@@ -44,6 +46,7 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
     ...(apiParameters ? { apiParameters } : {}),
     ...(extraYaml ? { extraYaml } : {}),
     ...(sourceKeys ? { sourceKeys } : {}),
+    ...(otherSources ? { otherSources } : {}),
   });
   return {
     instance,

@@ -19,6 +19,8 @@ export interface InstanceOptions {
   readonly syncConfig: string | null;
   /** `api.parameters` of service.yaml. */
   readonly apiParameters?: Readonly<Record<string, number>>;
+  /** Further connections, by tag. */
+  readonly otherSources?: Readonly<Record<string, string>>;
   /** Further keys of the source connection. */
   readonly sourceKeys?: Readonly<Record<string, string | number>>;
   /** Further lines of service.yaml, top level. */
@@ -151,10 +153,13 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
 function serviceYaml(options: InstanceOptions, port: number, syncConfigFile: string | null, secret: Buffer): string {
   const { sourceUrl, storage, redis, apiParameters = {}, extraYaml = '' } = options;
   const sourceKeys = Object.entries(options.sourceKeys ?? {}).map(([key, value]) => `, ${key}: ${value}`);
+  const others = Object.entries(options.otherSources ?? {}).map(
+    ([tag, url]) => `\n    - {type: postgresql, tag: ${tag}, uri: "${url}", sslmode: disable}`,
+  );
   const parameters = Object.entries({ max_concurrent_connections: 20_000, ...apiParameters });
   return `replication:
   connections:
-    - {type: postgresql, uri: "${sourceUrl}", sslmode: disable${sourceKeys.join('')}}
+    - {type: postgresql, uri: "${sourceUrl}", sslmode: disable${sourceKeys.join('')}}${others.join('')}
 storage: {type: ${storage.type}, uri: "${storage.url}"${storage.type === 'postgresql' ? ', sslmode: disable' : ''}}
 ${redis ? `redis: {uri: "${redis.url}", key_prefix: "${redis.prefix}"}` : ''}
 port: ${port}
