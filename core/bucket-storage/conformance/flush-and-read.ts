@@ -231,6 +231,21 @@ export function flushAndRead(factory: StorageFactory): void {
         expect(states.filter((state, at) => at % 2 === 1 && state !== null)).toHaveLength(1249);
       }));
 
+    test('a commit without operations ends what flushes before it left open, without an id of its own', () =>
+      withInstance(factory, async ({ storage }) => {
+        const { writer, stream, id } = await activate(storage);
+        const bucket: BucketRef = { definition: id('b'), key: '[]' };
+        const open = await write(writer, stream.id, { rows: rowsFor(bucket, 'r', 2) });
+        const before = await visibleOp(storage);
+        expect(before).toBeLessThan(open.firstOp);
+        const end = await writer.flush(emptyBatch(stream.id, commitAt('p1')));
+        expect(end.lastOp).toBeLessThan(end.firstOp);
+        expect(end.notice).toMatchObject({ op: open.lastOp, previous: before });
+        expect(await visibleOp(storage)).toBe(open.lastOp);
+        expect(await readBucket(storage.reader, bucket, open.lastOp)).toHaveLength(2);
+        expect((await writer.streams())[0]).toMatchObject({ position: 'p1', committedOp: open.lastOp });
+      }));
+
     test('a commit without operations takes an id only when it is announced; a keep-alive never does', () =>
       withInstance(factory, async ({ storage }) => {
         const { writer, stream } = await activate(storage);

@@ -122,8 +122,7 @@ function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext)
   const reached = reachedOf(batch, state);
   const own = pending.filter((part) => part.stream === batch.stream && part.state !== 'closed');
   const held = commit !== undefined && state.serving !== null && holdOf(batch, state) !== null;
-  const releases = commit !== undefined && !held && own.length > 0;
-  const needsId = commit?.announce || releases || custom.length > 0 || reached.length > 0;
+  const needsId = commit?.announce || custom.length > 0 || reached.length > 0;
   const firstOp = instance.op_sequence + 1;
   const lastOp = instance.op_sequence + (batch.operations === 0 && needsId ? 1 : batch.operations);
   const { chunks, lookups } = checked(batch.build(firstOp), firstOp, lastOp, new Set(state.writable));
@@ -131,7 +130,9 @@ function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext)
   const firstUncommitted = commit ? null : (state.first_uncommitted ?? used);
   const firstHeld = held ? (state.first_held ?? state.first_uncommitted ?? used) : null;
   const base = { firstOp, lastOp, chunks, lookups, firstUncommitted, firstHeld };
-  if (state.serving === null || (used === null && !(held && own.length > 0))) {
+  // Without an op of its own a commit still ends what flushes before it left open.
+  const endsOpen = commit !== undefined && own.length > 0;
+  if (state.serving === null || (used === null && !endsOpen)) {
     return { ...base, publication: null, keep: null, replaced: [] };
   }
   const kind = commit === undefined ? 'open' : held ? 'held' : 'closed';
@@ -143,7 +144,7 @@ function planFlush(batch: FlushBatch, standing: Standing, context: FlushContext)
     stream: batch.stream,
     state: kind,
     firstOp: Math.min(used ?? lastOp, ...replaced.map((item) => item.firstOp)),
-    op: lastOp,
+    op: used === null ? Math.max(...replaced.map((item) => item.op)) : lastOp,
     version: state.serving,
     sourceTimeMs: commit?.sourceTimeMs ?? null,
   };
