@@ -47,15 +47,14 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
       dependencies.leads(true);
       const until = AbortSignal.any([signal, lease.lost]);
       const writer = await storage.takeOver(tag, owner);
-      log.info({ source: tag, epoch: writer.epoch }, 'Leading the replication of a source');
+      log.info({ epoch: writer.epoch }, 'Leading the replication of a source');
       const current = createLeadership({ ...dependencies, writer, signal: until, log, findings });
       leadership = current;
       await current.run(() => {
         lastError = null;
         backoff.reset();
       });
-      if (lease.lost.aborted && !signal.aborted)
-        log.warn({ source: tag }, 'Lost the lease of the source; another process may lead');
+      if (lease.lost.aborted && !signal.aborted) log.warn({}, 'Lost the lease of the source; another process may lead');
     } finally {
       standby = true;
       dependencies.leads(false);
@@ -83,7 +82,7 @@ export function createSourceJob(dependencies: SourceJobDependencies): SourceJob 
           lastError = { code, message, atMs: clock.now() };
           const delayMs = backoff.next();
           dependencies.failed(code);
-          log.error({ source: tag, code, delayMs, err: error }, 'Replication stopped; it starts again');
+          log.error({ code, delayMs, err: error }, 'Replication stopped; it starts again');
           await clock.sleep(delayMs, signal).catch(() => undefined);
         }
       }

@@ -181,7 +181,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     if (replaced && !continues) return;
     const { content, plan, definitions, label } = processing ?? entry.version;
     log.warn(
-      { source: tag, code: error.code, reason: error.message },
+      { code: error.code, reason: error.message },
       'The replication cursor is lost; everything is copied again with a new one while clients are served',
     );
     const sources = [...new Set(definitions.map((definition) => definition.source))];
@@ -214,7 +214,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       try {
         if (stream.slot !== '') await source.dropCursor(stream.slot);
         await storage.configs.forgetStream(stream.id);
-        log.info({ source: tag, slot: stream.slot }, 'Dropped the cursor of an ended version');
+        log.info({ slot: stream.slot }, 'Dropped the cursor of an ended version');
       } finally {
         await source.close();
       }
@@ -333,9 +333,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       await clock.sleep(dependencies.heartbeatIntervalMs, signal).catch(() => undefined);
       if (signal.aborted) return;
       const entry = running.values().next().value;
-      await entry?.source
-        .heartbeat()
-        .catch((error: unknown) => log.warn({ source: tag, err: error }, 'Heartbeat failed'));
+      await entry?.source.heartbeat().catch((error: unknown) => log.warn({ err: error }, 'Heartbeat failed'));
     }
   };
 
@@ -363,7 +361,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     expect: (position, requests) => visibleEntry(current.active)?.runner.expect(position, requests),
     failed: (error) => {
       if (visibleEntry(current.active))
-        log.warn({ source: tag, err: error }, 'Write checkpoints could not be resolved; tried again');
+        log.warn({ err: error }, 'Write checkpoints could not be resolved; tried again');
     },
   });
 

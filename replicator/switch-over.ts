@@ -30,7 +30,7 @@ export interface SwitchOver {
 
 /** Answers the version, now active; null when it is not time yet. Throws when the streams cannot be aligned. */
 export async function switchOver(options: SwitchOver): Promise<DeployedVersion | null> {
-  const { processing, former, next, tag, writer, storage, coordination, clock, signal, log } = options;
+  const { processing, former, next, writer, storage, coordination, clock, signal, log } = options;
   if (former) {
     const at = former.runner.position.committed;
     if (at === null || !next.runner.caughtUp(at)) return null;
@@ -42,7 +42,7 @@ export async function switchOver(options: SwitchOver): Promise<DeployedVersion |
   if (result.notice) coordination.publishCommit(result.notice);
   const version = await storage.configs.get(processing.version);
   if (!version) throw codedError('PSYNC_S0001', `Version ${processing.version} vanished while it took over.`);
-  log.info({ source: tag, version: version.version }, 'The new sync config version is active');
+  log.info({ version: version.version }, 'The new sync config version is active');
   return version;
 }
 
