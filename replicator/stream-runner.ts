@@ -136,7 +136,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
   };
 
   const noteTables = (latest: readonly TableReport[]): void => {
-    if (reports.note(latest)) progress.set({ reports: latest });
+    if (reports.note(latest)) progress.set({ reports: reports.latest });
     copyRecovered();
   };
 

@@ -3,7 +3,7 @@ import type { TableReport } from './sources/contract.ts';
 
 export interface TableReports {
   readonly latest: readonly TableReport[];
-  /** True when they changed. */
+  /** True when they changed. Adds what is known from before. */
   note(reports: readonly TableReport[]): boolean;
   /** Names of tables that could not be replicated and now can be, since it was last asked. */
   takeRecovered(): ReadonlySet<string>;
@@ -16,7 +16,9 @@ export function createTableReports(stored: readonly TableReport[]): TableReports
     get latest() {
       return latest;
     },
-    note(reports) {
+    note(found) {
+      const former = new Map(latest.map((report) => [tableName(report), report]));
+      const reports = found.map((report) => withHistory(report, former.get(tableName(report))));
       const changed = JSON.stringify(reports) !== JSON.stringify(latest);
       const unusable = new Set(latest.filter(isUnusable).map(tableName));
       for (const report of reports) {
@@ -32,6 +34,22 @@ export function createTableReports(stored: readonly TableReport[]): TableReports
       recovered = new Set();
       return names;
     },
+  };
+}
+
+/** What was left out of a copy does not come back by itself, and what was left out of the stream is lost: said until the table is copied again (R-98). */
+function withHistory(found: TableReport, former: TableReport | undefined): TableReport {
+  const { rows } = found;
+  if (rows === undefined) return found;
+  const known = former === undefined || isUnusable(former) ? undefined : former.rowsCopied;
+  const rowsCopied = known ?? rows;
+  if (known === undefined || (former?.altered !== true && rows === known)) return { ...found, rowsCopied };
+  const message = `Which rows of ${tableName(found)} are published was changed since it was copied: rows may be missing, or too many. Reprocess the sync config to copy it again.`;
+  return {
+    ...found,
+    rowsCopied,
+    altered: true,
+    errors: [...found.errors, { level: 'warning', code: 'PSYNC_S1154', message }],
   };
 }
 

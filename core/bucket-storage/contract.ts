@@ -145,6 +145,9 @@ export interface StreamProgress {
       readonly code: string;
       readonly message: string;
     }[];
+    readonly rows?: string;
+    readonly rowsCopied?: string;
+    readonly altered?: true;
   }[];
   /** Why the first copy stands still until an operator acts; absent or null: it does not. */
   readonly blocked?: { readonly code: string; readonly message: string } | null;

@@ -113,6 +113,43 @@ describe('the publication', () => {
   });
 });
 
+describe('a row filter of the publication', () => {
+  test('that was changed after the copy is said, over a restart too, until the sync config is reprocessed (R-98)', async () => {
+    await create({
+      schema: `${TABLES} CREATE PUBLICATION powersync FOR TABLE items WHERE (n < 10), notes;
+        INSERT INTO items VALUES ('i1', 'one', 1), ('i20', 'twenty', 20);`,
+    });
+    const messages = (found: Diagnostics): string[] =>
+      found.active_sync_rules?.connections
+        .flatMap(({ tables }) => tables.flatMap(({ errors }) => errors))
+        .map((each) => each.message) ?? [];
+    const isSaid = (found: Diagnostics): boolean => messages(found).some((each) => /since it was copied/.test(each));
+    const first = await fixture.instance.start('unified');
+    await fixture.instance.untilActive(first);
+    expect(isSaid((await fixture.instance.diagnostics(first))!)).toBe(false);
+    await fixture.sql('ALTER PUBLICATION powersync SET TABLE items, notes');
+    await diagnosed(first, 'the changed filter', isSaid);
+    await first.stop();
+
+    const second = await fixture.instance.start('unified');
+    await fixture.instance.untilActive(second);
+    await diagnosed(second, 'the changed filter', isSaid);
+    const client = await connect(second);
+    expect(client.visible.size).toBe(1);
+    await fetch(`${second.endpoint}/api/sync-rules/v1/reprocess`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    await client.until(() => client.visible.size === 2, 'the row that was left out', 40_000);
+    await diagnosed(
+      second,
+      'nothing',
+      (found) => found.active_sync_rules !== undefined && messages(found).length === 0,
+    );
+  });
+});
+
 describe('tables that cannot be replicated', () => {
   const role = `millrace_${randomBytes(4).toString('hex')}`;
   const asRole = (url: string): string => Object.assign(new URL(url), { username: role, password: 'p' }).href;

@@ -79,6 +79,7 @@ export async function findTables(
       name: row.name,
       identityColumns: published.columns.filter(({ inIdentity }) => inIdentity).map(({ name }) => name),
       errors,
+      ...(row.published ? { rows: row.row_filter ?? '' } : {}),
     });
     // Dropped since: without a file.
     if (row.file_node === null || errors.some(({ level }) => level === 'fatal')) continue;
