@@ -5,21 +5,26 @@ import type { Coordination } from '#core/coordination/contract.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
-import type { CompileResult, Diagnostic } from '#core/sync-config/contract.ts';
+import type { CompileOptions, CompileResult, Diagnostic } from '#core/sync-config/contract.ts';
 import { definitionSpecs } from '#core/sync-config/plan.ts';
 import { defaultSchemaOf } from '#replicator/sources/registry.ts';
 
 export type CompileForInstance = (text: string) => CompileResult;
 
-/** The compiler with this instance's connections: tags and default schemas. */
-export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
+/** What the compiler has to know of this instance's connections: tags and default schemas. */
+export function compileOptionsFor(connections: readonly SourceConnection[]): CompileOptions {
   const tags = connections.map((connection) => connection.tag);
   const defaultSource = tags.includes('default') ? 'default' : (tags[0] ?? 'default');
   const defaultSchemas = Object.fromEntries(
     connections.map((connection) => [connection.tag, defaultSchemaOf(connection)]),
   );
   const schemaPatterns = connections.filter(({ type }) => type === 'postgresql').map(({ tag }) => tag);
-  return (text) => compileSyncConfig(text, { defaultSource, sources: tags, defaultSchemas, schemaPatterns });
+  return { defaultSource, sources: tags, defaultSchemas, ...(tags.length === 0 ? {} : { schemaPatterns }) };
+}
+
+export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
+  const options = compileOptionsFor(connections);
+  return (text) => compileSyncConfig(text, options);
 }
 
 export interface Deployment {

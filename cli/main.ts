@@ -56,6 +56,17 @@ function program(): Command {
       const { testConnections } = await import('./one-shot.ts');
       await testConnections(flagsOf(options));
     });
+  withConfig(root.command('validate'))
+    .description('check a sync config; with a service configuration also against the tables of its sources')
+    .argument('<file>', 'the sync config')
+    .addOption(new Option('--output <form>', 'for people or programs').choices(['human', 'json']).default('human'))
+    .action(async (file: string, options: ConfigOptions & { output: 'human' | 'json' }) => {
+      const { validate } = await import('./validate.ts');
+      const { output } = options;
+      const flags = options.config === undefined && options.configBase64 === undefined ? null : flagsOf(options);
+      const print = (text: string): void => void process.stdout.write(`${text}\n`);
+      if (!(await validate({ file, flags, output, print }))) process.exitCode = 1;
+    });
   root
     .command('dev')
     .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
