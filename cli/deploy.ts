@@ -22,6 +22,7 @@ export function compileOptionsFor(connections: readonly SourceConnection[]): Com
   return { defaultSource, sources: tags, defaultSchemas, ...(tags.length === 0 ? {} : { schemaPatterns }) };
 }
 
+/** The compiler of this instance. */
 export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
   const options = compileOptionsFor(connections);
   return (text) => compileSyncConfig(text, options);

@@ -6,8 +6,8 @@ import type { ServiceConfig, SourceConnection } from '#core/platform/config/serv
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
 import { createLogger, type Logger } from '#core/platform/logging.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
-import { openSource } from '#replicator/sources/registry.ts';
 import { wantedTables } from '#replicator/wanted-tables.ts';
+import { openSourceToAsk } from './ask-source.ts';
 import { compilerFor } from './deploy.ts';
 import { openStorage, sharesServer } from './instance.ts';
 
@@ -55,11 +55,7 @@ export async function teardown(confirmation: string | undefined, flags: ConfigFl
     for (const connection of config.replication.connections) {
       // Taking over ends whoever still leads, so that no slot is in use.
       const writer = await storage.takeOver(connection.tag, `teardown/${process.pid}`);
-      const source = openSource(connection, {
-        log,
-        snapshotConnections: 1,
-        valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }),
-      });
+      const source = openSourceToAsk(connection, log);
       try {
         for (const stream of await writer.streams()) {
           if (stream.slot === '') continue;
@@ -112,12 +108,7 @@ async function testSource(
   plan: SyncPlan | null,
   log: Logger,
 ): Promise<number> {
-  const source = openSource(connection, {
-    log,
-    snapshotConnections: 1,
-    sharesServerWithStorage: sharesServer(connection, config.storage),
-    valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }),
-  });
+  const source = openSourceToAsk(connection, log, sharesServer(connection, config.storage));
   try {
     if (plan) source.want(wantedTables(plan, connection.tag));
     const report = await source.check();

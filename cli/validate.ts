@@ -6,7 +6,7 @@ import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { describeDiagnostic } from '#core/sync-config/excerpt.ts';
 import type { SourceTable } from '#core/sync-config/values.ts';
-import { openSource } from '#replicator/sources/registry.ts';
+import { openSourceToAsk } from './ask-source.ts';
 import { compileOptionsFor } from './deploy.ts';
 
 export interface ValidateOptions {
@@ -51,11 +51,7 @@ async function sourcesOf(flags: ConfigFlags): Promise<Sources> {
   const schema: SourceTable[] = [];
   const unread: string[] = [];
   for (const connection of connections) {
-    const source = openSource(connection, {
-      log: SILENT,
-      snapshotConnections: 1,
-      valueOptions: () => ({ timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false }),
-    });
+    const source = openSourceToAsk(connection, SILENT);
     try {
       schema.push(...(await source.schema()));
     } catch (error) {

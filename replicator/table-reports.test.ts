@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { TableReport } from './sources/contract.ts';
-import { createTableReports } from './table-reports.ts';
+import { createTableReports, type KnownTableReport } from './table-reports.ts';
 
 const report = (rows?: string, code?: string): TableReport => ({
   schema: 'public',
@@ -20,7 +20,7 @@ test('a row filter that was changed since the copy is said, after a restart and 
   expect(reports.latest[0]!.errors).toEqual([altered]);
   expect(reports.note([report('')])).toBe(false);
 
-  const restarted = createTableReports(JSON.parse(JSON.stringify(reports.latest)) as TableReport[]);
+  const restarted = createTableReports(JSON.parse(JSON.stringify(reports.latest)) as KnownTableReport[]);
   expect(restarted.note([report('')])).toBe(false);
   expect(restarted.note([report('(id < 10)')])).toBe(true);
   expect(restarted.latest[0]!.errors).toEqual([altered]);

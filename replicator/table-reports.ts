@@ -1,15 +1,23 @@
 /** What a source says of the tables that a stream wants: which cannot be replicated, and which can be at last. */
 import type { TableReport } from './sources/contract.ts';
 
+/** A report with what is known from before. */
+export interface KnownTableReport extends TableReport {
+  /** What `rows` was when the table was copied. */
+  readonly rowsCopied?: string;
+  /** `rows` has been something else since. */
+  readonly altered?: true;
+}
+
 export interface TableReports {
-  readonly latest: readonly TableReport[];
+  readonly latest: readonly KnownTableReport[];
   /** True when they changed. Adds what is known from before. */
   note(reports: readonly TableReport[]): boolean;
   /** Names of tables that could not be replicated and now can be, since it was last asked. */
   takeRecovered(): ReadonlySet<string>;
 }
 
-export function createTableReports(stored: readonly TableReport[]): TableReports {
+export function createTableReports(stored: readonly KnownTableReport[]): TableReports {
   let latest = stored;
   let recovered = new Set<string>();
   return {
@@ -38,7 +46,7 @@ export function createTableReports(stored: readonly TableReport[]): TableReports
 }
 
 /** What was left out of a copy does not come back by itself, and what was left out of the stream is lost: said until the table is copied again (R-98). */
-function withHistory(found: TableReport, former: TableReport | undefined): TableReport {
+function withHistory(found: TableReport, former: KnownTableReport | undefined): KnownTableReport {
   const { rows } = found;
   if (rows === undefined) return found;
   const known = former === undefined || isUnusable(former) ? undefined : former.rowsCopied;

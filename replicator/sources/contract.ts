@@ -83,10 +83,6 @@ export interface TableReport {
   readonly errors: readonly { readonly level: 'warning' | 'fatal'; readonly code: string; readonly message: string }[];
   /** Which rows the source shows, in its own words; '' all. Absent: it shows none, or knows nothing like it. */
   readonly rows?: string;
-  /** What `rows` was when the table was copied; not of the source. */
-  readonly rowsCopied?: string;
-  /** `rows` has been something else since. */
-  readonly altered?: true;
 }
 
 /** Something an operator should know or do about a source. */

@@ -1,16 +1,14 @@
 /** Commands as an operator types them, and what they print (O chapter 1). */
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { createTestCertificates } from '#core/platform/config/test-certificates.ts';
+import { runMillrace } from '../instance/command.ts';
 import { until } from '../instance/instance.ts';
 import { startPostgres } from '../services/postgres.ts';
 import { createFixture } from './fixture.ts';
 
-const LAUNCHER = new URL('../../cli/millrace.mjs', import.meta.url).pathname;
 const SERVER_NAME = 'db.example';
 const certificates = createTestCertificates(SERVER_NAME, 'client');
 
@@ -20,10 +18,7 @@ async function run(yaml: string, ...words: string[]): Promise<{ code: number | n
   try {
     const file = join(folder, 'service.yaml');
     await writeFile(file, yaml);
-    const child = spawn(process.execPath, [LAUNCHER, ...words, '-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const ended = new Promise<number | null>((resolve) => void child.once('exit', resolve));
-    const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-    return { code, output: output + errors };
+    return await runMillrace(...words, '-c', file);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,15 +1,13 @@
 /** `millrace validate`: with the file alone, and against the tables of a source (S-32, S-33, O-262). */
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runMillrace } from '../instance/command.ts';
 import type { TestDatabase } from '../services/contract.ts';
 import { postgres } from '../services/postgres.ts';
 
-const LAUNCHER = new URL('../../cli/millrace.mjs', import.meta.url).pathname;
 const GOOD = `config: { edition: 3 }
 streams:
   mine:
@@ -44,12 +42,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-async function validate(...words: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [LAUNCHER, 'validate', ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = new Promise<number | null>((resolve) => void child.once('exit', resolve));
-  const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  return { code, output: output + errors };
-}
+const validate = (...words: string[]): ReturnType<typeof runMillrace> => runMillrace('validate', ...words);
 
 test('a config without mistakes', async () => {
   expect(await validate(file('good.yaml'))).toEqual({

@@ -1,6 +1,6 @@
 /** Rows that cannot be replicated: too large, or with JSON that is nested too deeply. */
 import { MAX_JSON_DEPTH, MAX_ROW_BYTES } from '#core/platform/limits.ts';
-import type { RowBytes, RowLayout } from './rows.ts';
+import { createRowBytes, isNull, type RowBytes, type RowLayout } from './rows.ts';
 
 /** Why a row is dropped; what is logged of it. */
 export type RowFault =
@@ -26,20 +26,17 @@ export function faultOf(layout: RowLayout, row: RowBytes, bytes: number): RowFau
 
 /** The same for a row that was read by a query. */
 export function faultOfTexts(layout: RowLayout, values: readonly (string | null)[]): RowFault | null {
-  let size = 0;
-  for (const [index, text] of values.entries()) {
-    if (text === null || layout.forms[index] === 0) continue;
-    const length = Buffer.byteLength(text);
-    size += layout.published.columns[index]!.type === byteaType ? length / 2 : length;
+  const row = createRowBytes();
+  const texts = values.map((text) => (text === null ? null : Buffer.from(text)));
+  row.bytes = Buffer.concat(texts.filter((text) => text !== null));
+  let at = 0;
+  for (const [index, text] of texts.entries()) {
+    row.start[index] = at;
+    at += text?.length ?? 0;
+    row.end[index] = text === null ? isNull : at;
   }
-  if (size > MAX_ROW_BYTES) return { code: 'PSYNC_S1002', bytes: size };
-  for (const index of layout.json) {
-    const bytes = Buffer.from(values[index] ?? '');
-    if (isTooDeep(bytes, 0, bytes.length)) {
-      return { code: 'PSYNC_S1004', column: layout.published.columns[index]!.name };
-    }
-  }
-  return null;
+  row.count = values.length;
+  return faultOf(layout, row, at);
 }
 
 function sourceBytes(layout: RowLayout, row: RowBytes): number {

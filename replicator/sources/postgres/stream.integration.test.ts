@@ -7,7 +7,7 @@ import type { PrivatePostgres } from '#test/services/contract.ts';
 import { startPostgres } from '#test/services/postgres.ts';
 import type { Position, Source, StreamEvent } from '../contract.ts';
 import { positionOf } from './position.ts';
-import { newCursor, openTestSource, record, session } from './testing.ts';
+import { copyAll, newCursor, openTestSource, record, session } from './testing.ts';
 
 setFlagsFromString('--expose-gc');
 /** What is not collected yet would count as held. */
@@ -265,12 +265,7 @@ describe.each([15, 18])('stream, Postgres %i', (version) => {
       `INSERT INTO t VALUES (1, 'small', NULL), (2, repeat('x', 16 * 1024 * 1024), NULL), (3, 'b', decode(repeat('00', 9 * 1024 * 1024), 'hex'))`,
     );
     const snapshot = await source.openSnapshot(new AbortController().signal);
-    const copied: bigint[] = [];
-    await snapshot.copy(
-      snapshot.tables.flatMap(({ table, ranges }) => ranges.map((range) => ({ table, range }))),
-      { rows: (_part, rows) => void copied.push(...rows.map(({ row }) => row[0] as bigint)), done: () => undefined },
-      new AbortController().signal,
-    );
+    const copied = (await copyAll(snapshot)).get('t')!.map(({ id }) => id as bigint);
     await snapshot.close();
     expect(copied.toSorted()).toEqual([1n, 3n]);
     const stream = record(source, t.cursor, t.start);
@@ -293,12 +288,7 @@ describe.each([15, 18])('stream, Postgres %i', (version) => {
     const nested = (levels: number): string => '[ '.repeat(levels) + '"[[["' + ' ]'.repeat(levels);
     await t.app.query('INSERT INTO t VALUES (1, $1, NULL), (2, $2, NULL), (3, NULL, $2)', [nested(20), nested(21)]);
     const snapshot = await source.openSnapshot(new AbortController().signal);
-    const copied: bigint[] = [];
-    await snapshot.copy(
-      snapshot.tables.flatMap(({ table, ranges }) => ranges.map((range) => ({ table, range }))),
-      { rows: (_part, rows) => void copied.push(...rows.map(({ row }) => row[0] as bigint)), done: () => undefined },
-      new AbortController().signal,
-    );
+    const copied = (await copyAll(snapshot)).get('t')!.map(({ id }) => id as bigint);
     const [found] = snapshot.tables;
     expect(await source.fetchRow(found!.table, '2')).toBeNull();
     expect(await source.fetchRow(found!.table, '1')).not.toBeNull();
