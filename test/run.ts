@@ -38,6 +38,8 @@ async function main(words: string[]): Promise<number> {
 function cutBySignal(vitest: Vitest): Promise<never> {
   const cut = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      // Vitest's own listener ends the process a millisecond later: no server would be stopped, no closing line printed.
+      process.removeAllListeners(signal);
       process.on(signal, () => {
         reject(new Error(`The test run was cut short by ${signal}.`));
         void vitest.cancelCurrentRun('keyboard-input');
