@@ -43,7 +43,7 @@ function compileStructure(structure: ConfigStructure, options: CompileOptions, d
     dialect: 'stream',
     options,
     ctes: new Map(),
-    insideCte: false,
+    insideCte: null,
     bucketParameters: [],
     report: (level, code, message, span) => diagnostics.report(level, code, message, span.start, span.end),
     nextId: () => ++lastId,
@@ -92,8 +92,8 @@ function readCtes(configs: readonly CteConfig[], context: QueryContext): Map<str
     const [select] = parseAll([query], context);
     ctes.set(folded, { name: folded, select: select ?? null });
   }
-  const inside: QueryContext = { ...context, ctes, insideCte: true };
-  for (const { select } of ctes.values()) {
+  for (const { name, select } of ctes.values()) {
+    const inside: QueryContext = { ...context, ctes, insideCte: name };
     if (select !== null) attempt(context, () => bindSelect(select, null, inside), null);
   }
   return ctes;

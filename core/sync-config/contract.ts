@@ -144,7 +144,7 @@ export type ReadLookups = (keys: readonly UsedLookup[]) => Promise<readonly (rea
 
 /**
  * `createSessionResolver(plan)` in evaluate/session-resolver.ts. `resolve` throws PSYNC_S2305 above the limits, listing the ten streams that
- * contribute most (S-386). `hasLookups` false: the result never changes during a session.
+ * contribute most (S-386); only what the session gets counts, not what is read on the way. `hasLookups` false: the result never changes during a session.
  */
 export interface SessionResolver {
   resolve(

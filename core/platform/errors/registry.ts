@@ -126,6 +126,50 @@ export const ERROR_REGISTRY = {
     remedy: 'Rename one of them.',
     audience: 'client',
   },
+  PSYNC_R1212: {
+    severity: 'warning',
+    status: 422,
+    summary: 'An option without effect',
+    remedy: 'Remove it.',
+    audience: 'client',
+  },
+
+  // R13xx: tests of the sync config (millrace test)
+  PSYNC_R1301: {
+    severity: 'warning',
+    status: 422,
+    summary: 'A part of a sync config test proves nothing',
+    remedy: 'Correct the name in the message, or remove the part.',
+    audience: 'client',
+  },
+  PSYNC_R1302: {
+    severity: 'error',
+    status: 422,
+    summary: 'A sync config test names what its sync config does not have',
+    remedy: 'Correct the name in the message.',
+    audience: 'client',
+  },
+  PSYNC_R1303: {
+    severity: 'warning',
+    status: 422,
+    summary: 'A row of a sync config test would not be synced',
+    remedy: 'Correct the row, or the query that is named in the message.',
+    audience: 'client',
+  },
+  PSYNC_R1304: {
+    severity: 'error',
+    status: 422,
+    summary: 'A sync config test is too large',
+    remedy: 'Use fewer rows; a few of each kind are enough.',
+    audience: 'client',
+  },
+  PSYNC_R1305: {
+    severity: 'error',
+    status: 422,
+    summary: 'The sync config of a test cannot be read',
+    remedy: 'Correct the path under sync_config; it starts at the folder of the test file.',
+    audience: 'client',
+  },
 
   // R21xx: SQL syntax (O-306)
   PSYNC_R2101: {
@@ -410,6 +454,13 @@ export const ERROR_REGISTRY = {
     status: 422,
     summary: 'Table suffix of a table without wildcard',
     remedy: 'It is always empty; remove it.',
+    audience: 'client',
+  },
+  PSYNC_R2306: {
+    severity: 'warning',
+    status: 422,
+    summary: 'More columns than clients can have',
+    remedy: 'Select at most 1,999 columns besides id.',
     audience: 'client',
   },
 

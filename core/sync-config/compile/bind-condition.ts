@@ -4,7 +4,7 @@ import { bindExpression } from './bind-expression.ts';
 import { combineWorlds, worldOf, type BoundExpr, type EachSource, type World } from './bound.ts';
 import type { BindSelect, BoundSelect } from './bound-select.ts';
 import { ALWAYS, type Condition, type Leaf } from './condition.ts';
-import { attempt, type QueryContext, streamsOnly } from './context.ts';
+import { attempt, checkCteInReach, type QueryContext, streamsOnly } from './context.ts';
 import { openCondition, type Claim, type ConditionLedger } from './ledger.ts';
 import type { Scope } from './scope.ts';
 
@@ -116,7 +116,7 @@ function bindPredicate(node: Expr, negated: boolean, where: PredicateContext): C
   if (node.kind === 'overlaps') return bindOverlaps(node, negated, where);
   if (node.kind === 'binary' && node.op === '=') {
     const cte = setOf(node.right, context);
-    if (cte?.kind === 'cte') return bindInSelect(node.left, cte.select, node, negated, where, true);
+    if (cte !== null && cte.cte !== null) return bindInSelect(node.left, cte, node, negated, where);
     const left = bindExpression(node.left, scope, context);
     const right = bindExpression(node.right, scope, context);
     const worlds = [worldOf(left), worldOf(right)] as const;
@@ -179,33 +179,28 @@ function mixedError(node: Expr, world: World): SqlError {
   );
 }
 
-type SetSource = { readonly kind: 'subquery' | 'cte'; readonly select: Select; readonly context?: QueryContext };
+/** `cte`: the name of the CTE that the query is; null for a subquery. */
+type SetSource = { readonly cte: string | null; readonly select: Select };
 
 /** The query that the right side of IN means: a subquery, or a CTE by its name. */
 function setOf(set: Expr, context: QueryContext): SetSource | null {
   const inner = set.kind === 'group' ? set.inner : set;
-  if (inner.kind === 'subquery') return { kind: 'subquery', select: inner.select };
+  if (inner.kind === 'subquery') return { cte: null, select: inner.select };
   if (inner.kind !== 'column' || inner.table !== null) return null;
   const cte = context.ctes.get(inner.name.text);
   if (cte === undefined) return null;
-  if (context.insideCte) {
-    throw new SqlError(
-      'PSYNC_R2208',
-      `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`,
-      inner,
-    );
-  }
+  checkCteInReach(cte, context, inner);
   if (cte.select === null)
     throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, inner);
-  return { kind: 'cte', select: cte.select };
+  return { cte: cte.name, select: cte.select };
 }
 
 function bindIn(node: Expr & { kind: 'in' }, negatedOutside: boolean, where: PredicateContext): Condition {
   const { scope, context, ledger } = where;
   const negated = node.negated !== negatedOutside;
   const set = setOf(node.set, context);
-  if (set !== null) return bindInSelect(node.operand, set.select, node, negated, where, set.kind === 'cte');
-  if (node.set.kind === 'list') return bindPlain(node, negatedOutside, where);
+  if (set !== null) return bindInSelect(node.operand, set, node, negated, where);
+  if (node.set.kind === 'list') return bindList(node, node.set.items, negatedOutside, where);
 
   const left = bindExpression(node.operand, scope, context);
   const right = bindExpression(node.set, scope, context);
@@ -228,6 +223,38 @@ function bindIn(node: Expr & { kind: 'in' }, negatedOutside: boolean, where: Pre
     from: 'in',
   };
   return { kind: 'and', children: [{ kind: 'sources', sources: [each] }, leafOf(match)] };
+}
+
+/** `x IN (a, b)` where x, a and b are not all of one world: a match for each value that x is not comparable with in place. */
+function bindList(
+  node: Expr & { kind: 'in' },
+  nodes: readonly Expr[],
+  negatedOutside: boolean,
+  where: PredicateContext,
+): Condition {
+  const { scope, context, ledger } = where;
+  const left = bindExpression(node.operand, scope, context);
+  const items = nodes.map((item) => bindExpression(item, scope, context));
+  let world = worldOf(left);
+  const inPlace: BoundExpr[] = [];
+  const matched: BoundExpr[] = [];
+  for (const item of items) {
+    const combined = combineWorlds(world, worldOf(item));
+    if (combined.kind === 'mixed' || combined.kind === 'bucket') matched.push(item);
+    else {
+      inPlace.push(item);
+      world = combined;
+    }
+  }
+  if (matched.length === 0) return bindPlain(node, negatedOutside, where);
+  const negated = node.negated !== negatedOutside;
+  for (const item of matched) checkMatch([worldOf(left), worldOf(item)], node, negated);
+  const claim = ledger.claim(node);
+  const children = matched.map((right) => leafOf({ kind: 'match', left, right, claim, from: 'equality' }));
+  if (inPlace.length > 0) {
+    children.push(leafOf({ kind: 'value', value: { kind: 'inList', operand: left, items: inPlace, negated }, claim }));
+  }
+  return { kind: 'or', children };
 }
 
 /** A membership test that one side of the plan evaluates. */
@@ -264,27 +291,20 @@ export function eachOf(
   };
 }
 
-function bindInSelect(
-  operand: Expr,
-  select: Select,
-  node: Expr,
-  negated: boolean,
-  where: PredicateContext,
-  fromCte: boolean,
-): Condition {
+function bindInSelect(operand: Expr, set: SetSource, node: Expr, negated: boolean, where: PredicateContext): Condition {
   const { scope, context, ledger } = where;
   streamsOnly('A subquery', node, context);
   if (negated) {
     throw new SqlError('PSYNC_R2210', 'A subquery cannot be negated; state positively which rows match.', node);
   }
   const left = bindExpression(operand, scope, context);
-  const inner = bindInner(select, fromCte, where);
+  const inner = bindInner(set, where);
   return matchSelect(left, inner, operand, node, ledger.claim(node));
 }
 
 /** A CTE sees nothing of the query that reads it. */
-function bindInner(select: Select, fromCte: boolean, { scope, context, bindSelect }: PredicateContext): BoundSelect {
-  return fromCte ? bindSelect(select, null, { ...context, insideCte: true }) : bindSelect(select, scope, context);
+function bindInner({ cte, select }: SetSource, { scope, context, bindSelect }: PredicateContext): BoundSelect {
+  return cte === null ? bindSelect(select, scope, context) : bindSelect(select, null, { ...context, insideCte: cte });
 }
 
 /** `left = the only column of the subquery`, for some of its rows. */
@@ -320,7 +340,7 @@ function bindOverlaps(node: Expr & { kind: 'overlaps' }, negated: boolean, where
   const introduce: Condition = { kind: 'sources', sources: [each] };
   const set = setOf(node.right, context);
   if (set !== null) {
-    const inner = bindInner(set.select, set.kind === 'cte', where);
+    const inner = bindInner(set, where);
     return { kind: 'and', children: [introduce, matchSelect(left, inner, node.left, node, ledger.claim(node))] };
   }
   const array = bindExpression(node.right, scope, context);

@@ -12,7 +12,7 @@ import {
 } from './bound.ts';
 import type { BindSelect, BoundSelect } from './bound-select.ts';
 import type { Condition } from './condition.ts';
-import { attempt, type QueryContext, streamsOnly } from './context.ts';
+import { attempt, checkCteInReach, type QueryContext, streamsOnly } from './context.ts';
 import { checkDistinctNames, checkTable, findSource, tablePattern, warnMixedCase, type Scope } from './scope.ts';
 
 /** Throws or reports findings. `parent`: the scope around a subquery. */
@@ -73,16 +73,10 @@ function bindSource(item: FromItem, scope: Scope, context: QueryContext, found: 
   }
   const cte = item.schema === null ? context.ctes.get(item.name.text) : undefined;
   if (cte !== undefined) {
-    if (context.insideCte) {
-      throw new SqlError(
-        'PSYNC_R2208',
-        `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`,
-        item,
-      );
-    }
+    checkCteInReach(cte, context, item);
     if (cte.select === null)
       throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, item);
-    const inner = bindSelect(cte.select, null, { ...context, insideCte: true });
+    const inner = bindSelect(cte.select, null, { ...context, insideCte: cte.name });
     merge({ kind: 'derived', visible: item.alias?.text ?? cte.name, items: inner.items, span }, inner, found);
     return;
   }

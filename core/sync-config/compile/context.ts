@@ -16,8 +16,8 @@ export interface QueryContext {
   readonly dialect: Dialect;
   readonly options: CompileOptions;
   readonly ctes: ReadonlyMap<string, Cte>;
-  /** Inside a CTE other CTEs are out of reach (S-115). */
-  readonly insideCte: boolean;
+  /** Name of the CTE that is bound; inside of it CTEs are out of reach (S-115). */
+  readonly insideCte: string | null;
   /** Of the definition, in legacy data queries; null when errors in its parameter queries hide them. */
   readonly bucketParameters: readonly string[] | null;
   report(level: 'error' | 'warning', code: SyncConfigCode, message: string, span: Span): void;
@@ -40,6 +40,14 @@ export function attempt<T>(context: Pick<QueryContext, 'report'>, work: () => T,
     }
     throw error;
   }
+}
+
+/** Throws inside of a CTE, where no CTE can be read (S-115); its name hides a table of the same name there too (S-116). */
+export function checkCteInReach(cte: Cte, context: QueryContext, span: Span): void {
+  if (context.insideCte === null) return;
+  const itself = `${cte.name} is this CTE itself; rename it, or name the table with its schema to read that.`;
+  const other = `${cte.name} is a CTE; CTEs cannot read one another. Write a nested subquery.`;
+  throw new SqlError('PSYNC_R2208', context.insideCte === cte.name ? itself : other, span);
 }
 
 /** What Sync Rules do not have (S-136…S-139). */

@@ -34,6 +34,7 @@ export function selectOutput(select: BoundSelect, span: Span, context: QueryCont
     return { kind: 'column', name: item.name, value: toPlan(item.value, []) };
   });
   warnWithoutId(table, outputs, span, context);
+  warnManyColumns(table, outputs, span, context);
   const derived = select.visible.find(
     (source) => source.kind === 'derived' && select.items.every((item) => source.items.includes(item)),
   );
@@ -84,6 +85,26 @@ function warnWithoutId(table: TableSource, outputs: readonly PlanOutput[], span:
     'warning',
     'PSYNC_R2304',
     'The query gives no column id, so none of its rows can sync; select the key AS id.',
+    span,
+  );
+}
+
+/** A table of a client has at most this many columns besides id (S-643). */
+const MAX_COLUMNS = 1_999;
+
+function warnManyColumns(table: TableSource, outputs: readonly PlanOutput[], span: Span, context: QueryContext): void {
+  const named = new Set(outputs.flatMap((output) => (output.kind === 'column' ? [output.name] : [])));
+  const star = outputs.some((output) => output.kind === 'star');
+  const known = star
+    ? (context.options.schema?.filter((candidate) => matchesTable(table.pattern, candidate)) ?? [])
+    : [];
+  const counts = known.map(({ columns }) => new Set([...columns, ...named, 'id']).size);
+  const most = Math.max(named.size + (named.has('id') ? 0 : 1), ...counts) - 1;
+  if (most <= MAX_COLUMNS) return;
+  context.report(
+    'warning',
+    'PSYNC_R2306',
+    `The query gives ${most} columns besides id; a table of a client can have ${MAX_COLUMNS}. Select fewer.`,
     span,
   );
 }

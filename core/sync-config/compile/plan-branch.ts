@@ -179,18 +179,51 @@ function scheduleSteps(schedule: Schedule): LooseStep[] {
       (term) => (term.side === 'table' && term.table === source) || (term.side === 'each' && term.each === source),
     );
   while (pending.length > 0) {
-    const connected = (source: (typeof pending)[number]): boolean =>
-      classes.some((item) => known.has(item) && touches(source, item));
     const next =
-      pending.find((source) => source.kind === 'table' && connected(source)) ??
-      pending.find((source) => source.kind === 'each') ??
-      farthest(pending, schedule);
+      cheapest(pending, (source) =>
+        rankOf(
+          source,
+          classes.filter((item) => touches(source, item)),
+          schedule,
+          known,
+        ),
+      ) ?? farthest(pending, schedule);
     pending.splice(pending.indexOf(next), 1);
     const step = next.kind === 'table' ? lookupStep(next, known, schedule) : expandStep(next, schedule);
     for (const item of step.binds) known.add(item);
     steps.push(step);
   }
   return steps;
+}
+
+/**
+ * How much a step may add to what is held, least first: it only filters; it starts from a value of the session; it expands an
+ * array of the session; it follows what an earlier step gave. Null: nothing is known of the table. In this order rows
+ * that a later condition takes away again are hardly ever read.
+ */
+function rankOf(
+  source: TableSource | EachSource,
+  touched: readonly EqualityClass[],
+  { scalars }: Schedule,
+  known: ReadonlySet<EqualityClass>,
+): number | null {
+  if (touched.length > 0 && touched.every((item) => known.has(item))) return 0;
+  if (source.kind === 'each') return 2;
+  if (touched.some((item) => scalars.has(item))) return 1;
+  return touched.some((item) => known.has(item)) ? 3 : null;
+}
+
+/** The first one of the least rank. */
+function cheapest<T>(pending: readonly T[], rankOf: (item: T) => number | null): T | undefined {
+  let best: T | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const item of pending) {
+    const rank = rankOf(item) ?? Number.POSITIVE_INFINITY;
+    if (rank >= least) continue;
+    least = rank;
+    best = item;
+  }
+  return best;
 }
 
 /** Of tables that nothing is known of: the one that needs most steps to reach the synced table. */

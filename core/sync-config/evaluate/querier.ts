@@ -17,8 +17,13 @@ export interface CompiledQuerier {
   readonly plan: PlanQuerier;
   /** Needs no lookups to be resolved. */
   readonly hasLookups: boolean;
-  /** Distinct bucket keys of this session. `checkBuckets` is told their number before they are built. */
-  resolve(env: SessionEnv, reader: LookupReader, checkTuples: CheckSize, checkBuckets: CheckSize): Promise<string[]>;
+  /** Distinct bucket keys of this session. `mayBuild` is told their number, and whether to build them; else there are none. */
+  resolve(
+    env: SessionEnv,
+    reader: LookupReader,
+    checkTuples: CheckSize,
+    mayBuild: (buckets: number) => boolean,
+  ): Promise<string[]>;
 }
 
 interface CompiledComponent {
@@ -33,7 +38,7 @@ export function compileQuerier(querier: PlanQuerier, plan: SyncPlan): CompiledQu
   return {
     plan: querier,
     hasLookups: querier.components.some(({ steps }) => steps.some((step) => step.kind === 'lookup')),
-    resolve: async (env, reader, checkTuples, checkBuckets) => {
+    resolve: async (env, reader, checkTuples, mayBuild) => {
       for (const gate of gates) if (!isTrue(gate(env))) return [];
       const fixed: (string | null)[] = key.map((part) => ('text' in part ? part.text(env) : null));
       if (key.some((part, at) => 'text' in part && fixed[at] === null)) return [];
@@ -43,7 +48,7 @@ export function compileQuerier(querier: PlanQuerier, plan: SyncPlan): CompiledQu
         if (tuples.length === 0) return [];
         results.push(tuples);
       }
-      checkBuckets(results.reduce((product, tuples) => product * tuples.length, 1));
+      if (!mayBuild(results.reduce((product, tuples) => product * tuples.length, 1))) return [];
       const keys: string[] = [];
       forEachCombination(results, (combination) => {
         const values = key.map((part, at) =>

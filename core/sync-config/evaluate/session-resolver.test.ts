@@ -249,20 +249,61 @@ describe('limits (S-383…S-386)', () => {
     });
   });
 
-  test('results of lookups are counted, whatever comes of them', async () => {
+  const tuples = (prefix: string, count: number): string =>
+    `[${many(prefix, count)
+      .map((item) => `["${item}"]`)
+      .join(',')}]`;
+
+  test('several streams beyond the limit are all named', async () => {
+    const subscriptions = [
+      subscribe('a', { x: many('p', 1001) }),
+      subscribe('b', { x: many('q', 900), y: many('q', 900) }),
+    ];
+    await expect(resolve(plan, { subscriptions })).rejects.toMatchObject({
+      message: '[PSYNC_S2305] Too many buckets: 811001 (limit of 1000)',
+      details: ['b: 810000', 'a: 1001'],
+    });
+  });
+
+  test('what lookups give counts as far as the session gets it: the limit tells nothing of rows it may not see', async () => {
     const narrow = planOf(
       streamOf(
-        "SELECT * FROM t WHERE a IN (SELECT l FROM m WHERE u = auth.user_id()) AND a IN subscription.parameter('none')",
+        "SELECT * FROM t WHERE a IN (SELECT l FROM m WHERE u = auth.user_id()) AND a IN subscription.parameter('some')",
       ),
     );
-    const of = (count: number) => {
-      const answer = `[${many('l', count)
-        .map((item) => `["${item}"]`)
-        .join(',')}]`;
-      return resolve(narrow, {}, { 'm(u)->(l)["me"]': answer });
-    };
-    expect((await of(1000)).names).toEqual([]);
-    await expect(of(1001)).rejects.toMatchObject({ code: 'PSYNC_S2305' });
+    const of = (count: number, some: unknown[]) =>
+      resolve(narrow, { subscriptions: [subscribe('s', { some })] }, { 'm(u)->(l)["me"]': tuples('l', count) });
+    expect((await of(30_000, ['l1', 'x'])).names).toEqual(['s|0["l1"]']);
+    expect((await of(1000, many('l', 2000))).names).toHaveLength(1000);
+    await expect(of(1001, many('l', 2000))).rejects.toMatchObject({ code: 'PSYNC_S2305', details: ['s: 1001'] });
+    // the bound on what is read and held
+    await expect(of(50_001, [])).rejects.toMatchObject({ code: 'PSYNC_S2305' });
+  });
+
+  test('results count before they are made distinct (O-60)', async () => {
+    const twice = planOf(
+      streamOf(
+        'SELECT * FROM t WHERE a IN (SELECT l FROM m WHERE u = auth.user_id())',
+        'SELECT * FROM t WHERE a IN (SELECT l FROM n WHERE u = auth.user_id())',
+      ),
+    );
+    const of = (count: number) =>
+      resolve(twice, {}, { 'm(u)->(l)["me"]': tuples('l', count), 'n(u)->(l)["me"]': tuples('l', count) });
+    expect((await of(500)).names).toHaveLength(500);
+    await expect(of(501)).rejects.toMatchObject({
+      message: '[PSYNC_S2305] Too many parameter query results (limit of 1000)',
+      details: ['s: 1002'],
+    });
+  });
+
+  test('ten thousand subscriptions that give the same bucket', async () => {
+    const subscriptions = Array.from({ length: 10_000 }, () => subscribe('a', { x: ['p'] }));
+    const { buckets } = await createSessionResolver(plan).resolve(
+      { ...REQUEST, subscriptions },
+      () => Promise.resolve([]),
+      LIMITS,
+    );
+    expect(buckets.map(({ reasons }) => reasons.length)).toEqual([10_000]);
   });
 });
 

@@ -1,4 +1,3 @@
-import { codedError } from '#core/platform/errors/coded-error.ts';
 import type {
   BucketReason,
   CreateSessionResolver,
@@ -7,6 +6,7 @@ import type {
   SessionRequest,
 } from '../contract.ts';
 import type { PlanStream, SyncPlan } from '../plan.ts';
+import { createBudget } from './budget.ts';
 import { createLookupReader } from './lookup-reader.ts';
 import { compileQuerier, type CompiledQuerier } from './querier.ts';
 import { sessionEnv, type SessionEnv } from './session-parameters.ts';
@@ -22,10 +22,6 @@ interface Evaluation {
   readonly reason: BucketReason;
   readonly env: SessionEnv;
   readonly overridePriority: number | null;
-}
-interface Limits {
-  readonly maxBuckets: number;
-  readonly maxParameterResults: number;
 }
 interface MutableBucket {
   readonly identity: string;
@@ -44,21 +40,23 @@ export const createSessionResolver: CreateSessionResolver = (plan) => {
   return {
     resolve: async (request, read, limits) => {
       const { evaluations, resolvedStreams } = selectStreams(streams, request);
-      const reader = createLookupReader(read, countTuples(limits));
-      const buckets = createBucketSet(plan, limits);
+      const budget = createBudget(limits);
+      const reader = createLookupReader(read, budget.read);
       const work = evaluations.flatMap((evaluation) =>
         evaluation.stream.queriers.map((querier) => ({ evaluation, querier, keys: [] as readonly string[] })),
       );
       const tasks = work.map((item) => async () => {
         const { env, stream } = item.evaluation;
         // each task has its own env: the current element of an expansion is kept in it
-        item.keys = await item.querier.resolve({ ...env }, reader, checkTuples(limits), (count) =>
-          buckets.check(stream.plan.name, count),
+        item.keys = await item.querier.resolve({ ...env }, reader, budget.hold, (count) =>
+          budget.found(stream.plan.name, count, item.querier.hasLookups),
         );
       });
       await reader.run(tasks);
+      const buckets = createBucketSet(plan);
       // in the order of the config, whichever was resolved first
       for (const { evaluation, querier, keys } of work) buckets.add(evaluation, querier, keys);
+      budget.verify(buckets.countByStream());
       return { buckets: buckets.all(), streams: resolvedStreams, lookups: reader.used() };
     },
   };
@@ -111,62 +109,31 @@ function asParameters(parameters: unknown): Readonly<Record<string, unknown>> | 
     : undefined;
 }
 
-function checkTuples(limits: Limits): (count: number) => void {
-  return (count) => {
-    if (count > limits.maxParameterResults) throw tooManyResults(limits);
-  };
-}
-function countTuples(limits: Limits): (count: number) => void {
-  let total = 0;
-  return (count) => {
-    total += count;
-    if (total > limits.maxParameterResults) throw tooManyResults(limits);
-  };
-}
-function tooManyResults(limits: Limits): Error {
-  return codedError('PSYNC_S2305', `Too many parameter query results (limit of ${limits.maxParameterResults})`);
-}
-
-function createBucketSet(plan: SyncPlan, limits: Limits) {
+function createBucketSet(plan: SyncPlan) {
   const byName = new Map<string, MutableBucket>();
-  const fail = (count: number, byStream: ReadonlyMap<string, number>): never => {
-    const top = [...byStream].toSorted((a, b) => b[1] - a[1]).slice(0, 10);
-    throw codedError('PSYNC_S2305', `Too many buckets: ${count} (limit of ${limits.maxBuckets})`, {
-      details: top.map(([stream, buckets]) => `${stream}: ${buckets}`),
-    });
-  };
   return {
-    /** A single querier beyond the limit is refused before its keys are built. */
-    check: (stream: string, count: number): void => {
-      if (count > limits.maxBuckets) fail(count, new Map([[stream, count]]));
-    },
     add: (evaluation: Evaluation, querier: CompiledQuerier, keys: readonly string[]): void => {
       const identity = plan.buckets[querier.plan.bucket]?.identity ?? '';
       const priority = evaluation.overridePriority ?? querier.plan.priority ?? evaluation.stream.plan.priority;
+      const { reason } = evaluation;
       for (const key of keys) {
         const name = `${querier.plan.bucket}:${key}`;
         const known = byName.get(name);
         if (known === undefined) {
-          byName.set(name, {
-            identity,
-            key,
-            stream: evaluation.stream.plan.name,
-            priority,
-            reasons: [evaluation.reason],
-          });
+          byName.set(name, { identity, key, stream: evaluation.stream.plan.name, priority, reasons: [reason] });
         } else {
           known.priority = Math.min(known.priority, priority);
-          if (!known.reasons.includes(evaluation.reason)) known.reasons.push(evaluation.reason);
+          // one evaluation is added as a whole, so that its reason can only be the last one
+          if (known.reasons.at(-1) !== reason) known.reasons.push(reason);
         }
       }
     },
-    all: (): ResolvedBucket[] => {
-      if (byName.size > limits.maxBuckets) {
-        const byStream = new Map<string, number>();
-        for (const { stream } of byName.values()) byStream.set(stream, (byStream.get(stream) ?? 0) + 1);
-        fail(byName.size, byStream);
-      }
-      return [...byName.values()].map(({ identity, key, priority, reasons }) => ({ identity, key, priority, reasons }));
+    countByStream: (): Map<string, number> => {
+      const counts = new Map<string, number>();
+      for (const { stream } of byName.values()) counts.set(stream, (counts.get(stream) ?? 0) + 1);
+      return counts;
     },
+    all: (): ResolvedBucket[] =>
+      [...byName.values()].map(({ identity, key, priority, reasons }) => ({ identity, key, priority, reasons })),
   };
 }

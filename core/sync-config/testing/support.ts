@@ -50,7 +50,7 @@ const context = (): QueryContext => {
     dialect: 'stream',
     options: OPTIONS,
     ctes: new Map(),
-    insideCte: false,
+    insideCte: null,
     bucketParameters: [],
     report: (level, code, message) => {
       if (level === 'error') throw new Error(`${code} ${message}`);

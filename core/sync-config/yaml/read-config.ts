@@ -154,9 +154,10 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
       }
       precision = { entry, value: known ?? null };
     } else if (name === 'storage_version') {
-      reader.integer(entry);
+      if (reader.integer(entry) !== null)
+        withoutEffect(entry, 'the storage knows the versions of its format itself', reader);
     } else if (name === 'unstable_sqlite_expression_engine') {
-      reader.boolean(entry);
+      if (reader.boolean(entry) !== null) withoutEffect(entry, 'expressions always have the results of SQLite', reader);
     } else {
       unknownKey(entry, '"config"', OPTIONS, reader);
     }
@@ -180,6 +181,11 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
     fixedJsonExtract: on('fixed_json_extract'),
     versionedBucketIds: on('versioned_bucket_ids'),
   };
+}
+
+/** Options of the service that is replaced, which configs in the field have (S-690, S-691). */
+function withoutEffect(entry: Entry, reason: string, reader: NodeReader): void {
+  reader.warning('PSYNC_R1212', `${entry.key.text} has no effect: ${reason}. Remove it.`, entry.key);
 }
 
 function readNamed<T>(

@@ -59,12 +59,13 @@ export function extractValue(json: SqliteValue, path: JsonPath | null): SqliteVa
   return at < 0 ? null : sqlValue(text, at);
 }
 
-/** Number of elements; 0 for JSON that is no array; null for null and for malformed JSON (S-189). */
+/** Number of elements; 0 for anything that is no JSON array; null for null (S-189). */
 export function arrayLength(json: SqliteValue): SqliteValue {
+  if (json === null) return null;
   const text = jsonText(json);
   const root = text === null ? -1 : rootOf(text);
-  if (text === null || root < 0) return null;
   let length = 0n;
+  if (text === null || root < 0) return length;
   if (text.charCodeAt(root) === 91) eachChild(text, root, () => (length++, false));
   return length;
 }
