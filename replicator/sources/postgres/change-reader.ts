@@ -1,4 +1,5 @@
 import type { Change, IsWanted, Position, StreamEvent } from '../contract.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import type { KnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
 import {
@@ -12,7 +13,7 @@ import {
   readTuple,
 } from './pgoutput.ts';
 import { comparePositions, formatPositionHalves } from './position.ts';
-import { faultOf, type RowFault } from './row-limits.ts';
+import { faultOf } from './row-limits.ts';
 import {
   buildRow,
   createRowBytes,

@@ -1,7 +1,8 @@
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SourceRow } from '#core/sync-config/values.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import { sqlState } from './errors.ts';
-import { faultOfTexts, type RowFault } from './row-limits.ts';
+import { faultOfTexts } from './row-limits.ts';
 import { keyTexts, type RowLayout } from './rows.ts';
 import type { SideQueries } from './side-queries.ts';
 import { type PublishedTable, qualifiedName, quoteIdentifier } from './tables.ts';

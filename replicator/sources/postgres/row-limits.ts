@@ -1,11 +1,8 @@
 /** Rows that cannot be replicated: too large (R-60), or with JSON that is nested too deeply (R-61). */
-import { MAX_JSON_DEPTH, MAX_ROW_BYTES } from '#core/platform/limits.ts';
+import { MAX_ROW_BYTES } from '#core/platform/limits.ts';
+import { isTooDeep } from '../values/json-depth.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import { createRowBytes, isNull, type RowBytes, type RowLayout } from './rows.ts';
-
-/** Why a row is dropped; what is logged of it. */
-export type RowFault =
-  | { readonly code: 'PSYNC_S1002'; readonly bytes: number }
-  | { readonly code: 'PSYNC_S1004'; readonly column: string };
 
 const byteaType = 17;
 
@@ -48,27 +45,4 @@ function sourceBytes(layout: RowLayout, row: RowBytes): number {
     size += layout.published.columns[index]!.type === byteaType ? length / 2 : length;
   }
   return size;
-}
-
-/** Whether a valid JSON text holds arrays and objects nested deeper than the limit; `[]` is one level. */
-export function isTooDeep(bytes: Uint8Array, from: number, to: number): boolean {
-  // Each level takes two characters.
-  if (to - from <= 2 * MAX_JSON_DEPTH) return false;
-  let depth = 0;
-  for (let at = from; at < to; at += 1) {
-    const byte = bytes[at]!;
-    if (byte === 0x22 /* " */) at = stringEnd(bytes, at, to);
-    else if (byte === 0x7b /* { */ || byte === 0x5b /* [ */) {
-      depth += 1;
-      if (depth > MAX_JSON_DEPTH) return true;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-  return false;
-}
-
-/** Offset of the quote that ends the string beginning at `start`. */
-function stringEnd(bytes: Uint8Array, start: number, to: number): number {
-  let at = start + 1;
-  while (at < to && bytes[at] !== 0x22) at += bytes[at] === 0x5c /* \ */ ? 2 : 1;
-  return at;
 }

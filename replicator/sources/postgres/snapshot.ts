@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { CopiedRow, CopyPart, IsWanted, Position, ReplicatedTable, Snapshot } from '../contract.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import type { PostgresConnection } from './config.ts';
 import { type CopyChannel, createCopyChannel } from './copy-channel.ts';
@@ -10,7 +11,7 @@ import { sourceError } from './errors.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed } from './pgoutput.ts';
 import { findTables, type FoundTable } from './published-tables.ts';
-import { faultOf, type RowFault } from './row-limits.ts';
+import { faultOf } from './row-limits.ts';
 import { buildRow, createRowBytes, retainedValues, type RowLayout, rowKey } from './rows.ts';
 import type { ServerFacts } from './server.ts';
 import { type PublishedTable, qualifiedName, quoteLiteral } from './tables.ts';

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import type {
   IsWanted,
   OpenResult,
@@ -18,7 +19,6 @@ import { markHead } from './head.ts';
 import { createLayouts, type ReadColumns } from './layouts.ts';
 import { comparePositions, positionZero } from './position.ts';
 import { withoutIdentity } from './published-tables.ts';
-import type { RowFault } from './row-limits.ts';
 import { fillRow } from './rows.ts';
 import { readSchema } from './schema.ts';
 import { createSideQueries } from './side-queries.ts';

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { IsWanted, Position, ReplicatedTable, StreamHandler } from '../contract.ts';
+import type { RowFault } from '../values/row-fault.ts';
 import { createChangeReader } from './change-reader.ts';
 import { abortable, connectPrimary, cut, endQuietly, socketOf } from './connect.ts';
 import { type PostgresConnection, publicationName } from './config.ts';
@@ -10,7 +11,6 @@ import { createKnownTables } from './known-tables.ts';
 import type { Layouts } from './layouts.ts';
 import { malformed } from './pgoutput.ts';
 import { comparePositions, formatPositionHalves, positionZero } from './position.ts';
-import type { RowFault } from './row-limits.ts';
 import { readServerFacts, type ServerFacts } from './server.ts';
 import { freeSlot, isSlotLost, readSlot, slotLostError, slotState } from './slots.ts';
 import type { SideQueries } from './side-queries.ts';

@@ -1,4 +1,5 @@
 import type { ValueOptions } from '../../contract.ts';
+import { fractionDigits, isoYear, postgresPrecision, withFraction } from '../../values/date-times.ts';
 
 /**
  * Dates and times as text (S-285…S-287, S-302, S-43, S-48). The session's time zone is UTC and its DateStyle ISO, so Postgres sends
@@ -8,21 +9,17 @@ import type { ValueOptions } from '../../contract.ts';
  */
 export type FormatText = (text: string) => string;
 
-/** Fraction digits in ISO form; Postgres knows microseconds at most (S-49). */
-export function fractionDigits(options: ValueOptions): number {
-  if (options.timestampMaxPrecision === 'seconds') return 0;
-  return options.timestampMaxPrecision === 'milliseconds' ? 3 : 6;
-}
-
 /** `timestamptz` when `zoned`, `timestamp` otherwise. */
 export function timestampFormatter(options: ValueOptions, zoned: boolean): FormatText {
-  return options.timestampsIso8601 ? isoTimestamp(fractionDigits(options), zoned) : plainTimestamp(zoned);
+  return options.timestampsIso8601
+    ? isoTimestamp(fractionDigits(options, postgresPrecision), zoned)
+    : plainTimestamp(zoned);
 }
 
 /** `time`; `timetz` is passed on as it is (wire/05). */
 export function timeFormatter(options: ValueOptions): FormatText {
   if (!options.timestampsIso8601) return (text) => text;
-  const digits = fractionDigits(options);
+  const digits = fractionDigits(options, postgresPrecision);
   return (text) => withFraction(text, digits);
 }
 
@@ -73,16 +70,5 @@ function zoneStart(text: string): number {
 function isoDate(date: string, beforeChrist: boolean): string {
   const dash = date.indexOf('-');
   const year = Number(date.slice(0, dash));
-  const astronomical = beforeChrist ? 1 - year : year;
-  if (astronomical >= 0 && astronomical <= 9999) return String(astronomical).padStart(4, '0') + date.slice(dash);
-  const sign = astronomical < 0 ? '-' : '+';
-  return sign + String(Math.abs(astronomical)).padStart(6, '0') + date.slice(dash);
-}
-
-/** `12:34:56` or `12:34:56.789` with exactly `digits` digits of fraction: cut, never rounded. */
-function withFraction(time: string, digits: number): string {
-  if (time.length <= 8) return digits === 0 ? time : `${time}.${'000000'.slice(0, digits)}`;
-  if (digits === 0) return time.slice(0, 8);
-  const wanted = 9 + digits;
-  return time.length >= wanted ? time.slice(0, wanted) : time + '000000'.slice(0, wanted - time.length);
+  return isoYear(beforeChrist ? 1 - year : year) + date.slice(dash);
 }
