@@ -152,8 +152,8 @@ export const ERROR_REGISTRY = {
   PSYNC_R1303: {
     severity: 'warning',
     status: 422,
-    summary: 'A row of a sync config test would not be synced',
-    remedy: 'Correct the row, or the query that is named in the message.',
+    summary: 'Rows of a sync config test do not reach clients as they are',
+    remedy: 'Correct the row, or the query, that is named in the message.',
     audience: 'client',
   },
   PSYNC_R1304: {
