@@ -2,18 +2,24 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync-config-store.ts';
 import { verifyAdminToken } from '#core/platform/auth/admin-token.ts';
+import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { Diagnostic } from '#core/sync-config/contract.ts';
-import type { CompileForInstance, Deployment } from './deploy.ts';
+import type { Diagnostic, SyncPlan } from '#core/sync-config/contract.ts';
+import { formatDiagnostic, type Deployment } from './deploy.ts';
+import { adminValidation, planBody, syncRulesValidation, type Validation } from './validation.ts';
 
 export interface AdminRoutesOptions {
   readonly tokens: readonly string[];
   /** The sync config comes from the service configuration: deploying by API is off (O-119). */
   readonly fromFile: boolean;
   readonly configs: () => SyncConfigStore;
-  readonly compile: CompileForInstance;
+  readonly connections: readonly SourceConnection[];
+  validate(text: string): Promise<Validation>;
+  now(): number;
   /** `retryBlocked`: a first copy that waits for an operator begins again (R-109). */
   deploy(text: string, how: { reprocess?: boolean; retryBlocked?: boolean }): Promise<Deployment>;
+  /** What only the sources' tables show (S-33). Never rejects. */
+  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
   diagnostics(request: { content: boolean }): Promise<object>;
 }
 
@@ -36,7 +42,7 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
       const text = request.body?.sync_rules;
       if (typeof text !== 'string')
         throw codedError('PSYNC_S2001', 'Give the sync config as text in "sync_rules"', { status: 400 });
-      return { data: validation(options.compile(text).diagnostics) };
+      return { data: adminValidation(await options.validate(text), options.connections, options.now()) };
     },
   );
   server.get('/api/sync-rules/v1/current', { preHandler: admin }, async () => {
@@ -67,12 +73,14 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
           { status: 422 },
         );
       }
-      const { version } = await options.deploy(textOf(request.body), { retryBlocked: true });
-      return { data: { slot_name: slotOf(version) } };
+      const text = textOf(request.body);
+      const { version, warnings } = await options.deploy(text, { retryBlocked: true });
+      const found = [...warnings, ...(await options.schemaWarnings(text))];
+      return { data: { slot_name: slotOf(version), warnings: found.map(formatDiagnostic) } };
     });
-    scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) => ({
-      data: validation(options.compile(textOf(request.body)).diagnostics),
-    }));
+    scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) =>
+      syncRulesValidation(await options.validate(textOf(request.body))),
+    );
   });
 }
 
@@ -85,20 +93,15 @@ function textOf(body: unknown): string {
   });
 }
 
-function validation(diagnostics: readonly Diagnostic[]): object {
-  return {
-    valid: diagnostics.every((item) => item.level !== 'error'),
-    errors: diagnostics.map((item) => ({
-      level: item.level === 'error' ? 'fatal' : 'warning',
-      code: item.code,
-      message: item.message,
-      location: { start_offset: item.startOffset, end_offset: item.endOffset, line: item.line, column: item.column },
-    })),
-  };
-}
-
 function versionBody(version: DeployedVersion): object {
-  return { version: version.version, slot_name: slotOf(version), content: version.content, state: version.state };
+  return {
+    version: version.version,
+    slot_name: slotOf(version),
+    content: version.content,
+    state: version.state,
+    valid: true,
+    ...planBody(JSON.parse(version.plan) as SyncPlan),
+  };
 }
 
 function slotOf(version: DeployedVersion): string {

@@ -7,9 +7,12 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import type { CompileOptions, CompileResult, Diagnostic } from '#core/sync-config/contract.ts';
 import { definitionSpecs } from '#core/sync-config/plan.ts';
+import type { SourceTable } from '#core/sync-config/values.ts';
 import { defaultSchemaOf } from '#replicator/sources/registry.ts';
+import type { ReadSourceTables } from './source-tables.ts';
 
-export type CompileForInstance = (text: string) => CompileResult;
+/** `tables`: of the sources, for warnings about them; the plan never depends on them. */
+export type CompileForInstance = (text: string, tables?: readonly SourceTable[] | null) => CompileResult;
 
 /** What the compiler has to know of this instance's connections: tags and default schemas (R-3, R-52). */
 export function compileOptionsFor(connections: readonly SourceConnection[]): CompileOptions {
@@ -25,7 +28,23 @@ export function compileOptionsFor(connections: readonly SourceConnection[]): Com
 /** The compiler of this instance. */
 export function compilerFor(connections: readonly SourceConnection[]): CompileForInstance {
   const options = compileOptionsFor(connections);
-  return (text) => compileSyncConfig(text, options);
+  return (text, tables = null) =>
+    compileSyncConfig(text, { ...options, ...(tables === null ? {} : { schema: tables }) });
+}
+
+/**
+ * What only the tables of the sources show: names that do not exist, or not in this case (S-33, S-247). Nothing of it stops a deployment, so
+ * that it is looked for afterwards. Empty when a source cannot be read.
+ */
+export async function schemaWarnings(
+  text: string,
+  { compile, sourceTables }: { readonly compile: CompileForInstance; readonly sourceTables: ReadSourceTables },
+): Promise<readonly Diagnostic[]> {
+  const { tables } = await sourceTables();
+  if (tables === null) return [];
+  const placeOf = ({ code, startOffset, endOffset }: Diagnostic): string => `${code}:${startOffset}:${endOffset}`;
+  const known = new Set(compile(text).diagnostics.map(placeOf));
+  return compile(text, tables).diagnostics.filter((item) => !known.has(placeOf(item)));
 }
 
 export interface Deployment {

@@ -37,14 +37,19 @@ async function diagnose(
       version: 1,
       state,
       content: 'streams: {}',
-      plan: JSON.stringify({ tables: [{ source, schema: 'public', name: 'items', wildcard: false }] }),
+      plan: JSON.stringify({
+        tables: [{ source, schema: 'public', name: 'items', wildcard: false }],
+        buckets: [],
+        lookups: [],
+      }),
       label: null,
       definitions: [],
     },
     ...{ streams: [stream], error: null, createdMs: CREATED, activatedMs: CREATED },
   } satisfies DeployedVersion;
+  const validate = async () => ({ result: { plan: null, diagnostics: [] }, tables: null, unread: [] });
   const storage = { configs: { live: async () => [version] } } as unknown as BucketStorage;
-  const answer = createDiagnostics({ config: parsed.config, storage, reports: () => [], now: () => now });
+  const answer = createDiagnostics({ config: parsed.config, storage, reports: () => [], validate, now: () => now });
   return (await answer({ content: false })) as {
     connections: { connected: boolean }[];
     active_sync_rules?: { errors: { level: string; message: string }[] };

@@ -7,6 +7,8 @@ import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { PresentFinding } from '#replicator/findings.ts';
 import type { SourceStatus } from '#replicator/sources/contract.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
+import { tableUse } from './table-uses.ts';
+import { diagnosticBody, type Validation } from './validation.ts';
 
 /** A source that has not been heard of for this long counts as not connected, where no replicator of this process knows better. */
 const SILENT_MS = 3 * 60_000;
@@ -16,6 +18,8 @@ export interface DiagnosticsOptions {
   readonly storage: BucketStorage;
   /** Reports of this process' replicator; empty in API processes. */
   readonly reports: () => readonly SourceReport[];
+  /** Of a version's sync config: its warnings, against the tables as they are now. */
+  readonly validate: (text: string) => Promise<Validation>;
   readonly now: () => number;
 }
 
@@ -28,8 +32,8 @@ export function createDiagnostics(options: DiagnosticsOptions): (request: { cont
       connections: options.config.replication.connections.map((connection) =>
         connectionOf(connection, versions, options),
       ),
-      ...(active ? { active_sync_rules: versionOf(active, content, options) } : {}),
-      ...(deploying ? { deploying_sync_rules: versionOf(deploying, content, options) } : {}),
+      ...(active ? { active_sync_rules: await versionOf(active, content, options) } : {}),
+      ...(deploying ? { deploying_sync_rules: await versionOf(deploying, content, options) } : {}),
     };
   };
 }
@@ -72,7 +76,11 @@ function addressOf(connection: Extract<SourceConnection, { type: 'postgresql' }>
   return `postgresql://${hosts}/${connection.database}`;
 }
 
-function versionOf(version: DeployedVersion, content: boolean, options: DiagnosticsOptions): object {
+async function versionOf(version: DeployedVersion, content: boolean, options: DiagnosticsOptions): Promise<object> {
+  const { result } = await options.validate(version.content);
+  const ts = new Date(version.createdMs).toISOString();
+  // it was accepted: what a later release refuses is said when it is deployed again
+  const warnings = result.diagnostics.filter(({ level }) => level === 'warning');
   const plan = JSON.parse(version.plan) as SyncPlan;
   return {
     ...(content ? { content: version.content } : {}),
@@ -85,6 +93,7 @@ function versionOf(version: DeployedVersion, content: boolean, options: Diagnost
         ...lagOf(stream, version, options.now()),
         ...findingsOf(stream, version, options),
       ]),
+      ...warnings.map((warning) => ({ ...diagnosticBody(warning), ts })),
     ],
   };
 }
@@ -139,12 +148,8 @@ function streamOf(stream: ReplicationStream, plan: SyncPlan, options: Diagnostic
       .filter((table) => table.source === stream.source)
       .map((table) => {
         const found = reported.get(JSON.stringify([table.schema, table.name]));
-        return {
-          schema: table.anySchema === true ? `${table.schema}%` : table.schema,
-          name: table.wildcard ? `${table.name}%` : table.name,
-          replication_id: found?.identityColumns ?? [],
-          errors: found?.errors ?? [],
-        };
+        const { schema, name, ...uses } = tableUse(plan, table);
+        return { schema, name, replication_id: found?.identityColumns ?? [], ...uses, errors: found?.errors ?? [] };
       }),
   };
 }

@@ -15,14 +15,17 @@ import type { HttpEndpoint } from '#core/platform/http-endpoint.ts';
 import { runLifecycle, type Part } from '#core/platform/lifecycle.ts';
 import { createLogger, type Logger } from '#core/platform/logging.ts';
 import { collectProcessMetrics, createMetrics, startMetricsServer } from '#core/platform/metrics.ts';
+import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { createSessionResolver } from '#core/sync-config/evaluate/session-resolver.ts';
 import { startReplicator, type Replicator } from '#replicator/main.ts';
 import type { SourceReport } from '#replicator/report.ts';
 import { adminRoutes } from './admin-routes.ts';
-import { compilerFor, deploySyncConfig, formatDiagnostic, type Deployment } from './deploy.ts';
+import { compilerFor, deploySyncConfig, formatDiagnostic, schemaWarnings, type Deployment } from './deploy.ts';
 import { createDiagnostics } from './diagnostics.ts';
 import { openStorage, sharesServer } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
+import { readSourceTables, rememberSourceTables } from './source-tables.ts';
+import { validateText } from './validation.ts';
 import { VERSION } from './version.ts';
 
 export type Role = 'unified' | 'sync' | 'api';
@@ -70,6 +73,8 @@ export interface Composed {
   /** Of this process' replicator. */
   reports(): readonly SourceReport[];
   deploy(text: string): Promise<Deployment>;
+  /** Warnings about what the sources' tables do not have (S-33). Never rejects. */
+  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
 }
 
 /** Everything a process of a role consists of, in the order of its start. Nothing runs yet. */
@@ -84,7 +89,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   );
   collectProcessMetrics(registry);
   metrics.millrace_build_info.set({ version: VERSION, role }, 1);
-  const compile = compilerFor(config.replication.connections);
+  const { connections } = config.replication;
+  const compile = compilerFor(connections);
+  const sourceTables = rememberSourceTables(() => readSourceTables(connections, { log, clock }), clock);
+  const warningsOf = (text: string): Promise<readonly Diagnostic[]> => schemaWarnings(text, { compile, sourceTables });
   let storage: BucketStorage;
   let coordination: Coordination;
   let replicator: Replicator | null = null;
@@ -137,9 +145,15 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
       async start() {
         if (!config.syncConfig) return;
         try {
-          const { version, warnings } = await deploy(await readSyncConfig(config.syncConfig));
-          for (const warning of warnings)
-            log.warn({ code: warning.code, line: warning.line, column: warning.column }, formatDiagnostic(warning));
+          const text = await readSyncConfig(config.syncConfig);
+          const { version, warnings } = await deploy(text);
+          const say = (found: readonly Diagnostic[]): void => {
+            for (const { code, line, column, ...rest } of found)
+              log.warn({ code, line, column }, formatDiagnostic({ code, line, column, ...rest }));
+          };
+          say(warnings);
+          // A source that does not answer delays neither the start nor the deployment.
+          void warningsOf(text).then(say);
           log.info({ version: version.version, state: version.state }, 'Sync config deployed');
         } catch (error) {
           if (config.syncConfig.exitOnError) throw error;
@@ -153,7 +167,6 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     return {
       name: 'replicator',
       async start() {
-        const { connections } = config.replication;
         replicator = startReplicator({
           connections,
           storage,
@@ -193,10 +206,19 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
               tokens: config.api.tokens,
               fromFile: config.syncConfig !== undefined,
               configs: () => storage.configs,
-              compile,
+              connections,
+              now: () => clock.now(),
+              validate: (text) => validateText(text, { compile, sourceTables }),
               deploy,
+              schemaWarnings: warningsOf,
               diagnostics: (request) =>
-                createDiagnostics({ config, storage, reports, now: () => clock.now() })(request),
+                createDiagnostics({
+                  config,
+                  storage,
+                  reports,
+                  validate: (text) => validateText(text, { compile, sourceTables }),
+                  now: () => clock.now(),
+                })(request),
             });
             extraRoutes?.(server);
           },
@@ -229,5 +251,6 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     close: () => health.close(),
     reports,
     deploy: (text) => deploy(text),
+    schemaWarnings: warningsOf,
   };
 }

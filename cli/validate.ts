@@ -1,13 +1,12 @@
 /** `millrace validate FILE`: what deploying a sync config would say, without a running service (S-32, S-33, O-262). */
+import { realClock } from '#core/platform/clock.ts';
 import { type ConfigFlags, loadServiceConfig, readSyncConfig } from '#core/platform/config/load.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import type { Log } from '#core/platform/log.ts';
-import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { describeDiagnostic } from '#core/sync-config/excerpt.ts';
-import type { SourceTable } from '#core/sync-config/values.ts';
-import { openSourceToAsk } from './ask-source.ts';
-import { compileOptionsFor } from './deploy.ts';
+import { compilerFor } from './deploy.ts';
+import { readSourceTables, type SourceTables } from './source-tables.ts';
 
 export interface ValidateOptions {
   readonly file: string;
@@ -20,9 +19,9 @@ export interface ValidateOptions {
 /** Answers whether it may be deployed: there is no error. Warnings do not stop a deployment. */
 export async function validate({ file, flags, output, print }: ValidateOptions): Promise<boolean> {
   const text = await readSyncConfig({ from: { file }, exitOnError: true, versionLabel: undefined });
-  const { connections, schema, unread } = flags === null ? NO_SOURCES : await sourcesOf(flags);
-  const options = compileOptionsFor(connections);
-  const { diagnostics } = compileSyncConfig(text, { ...options, ...(schema === null ? {} : { schema }) });
+  const { connections, tables, unread } =
+    flags === null ? { connections: [], tables: null, unread: [] } : await sourcesOf(flags);
+  const { diagnostics } = compilerFor(connections)(text, tables);
   const errors = diagnostics.filter(({ level }) => level === 'error').length;
   const warnings = diagnostics.length - errors;
   if (output === 'json') print(json(file, diagnostics, unread));
@@ -34,33 +33,13 @@ export async function validate({ file, flags, output, print }: ValidateOptions):
   return errors === 0;
 }
 
-interface Sources {
-  readonly connections: readonly SourceConnection[];
-  /** Null unless all sources were read: a table that was not seen is not missing. */
-  readonly schema: readonly SourceTable[] | null;
-  /** Why sources could not be read. */
-  readonly unread: readonly string[];
-}
 /** What matters is printed. */
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
-const NO_SOURCES: Sources = { connections: [], schema: null, unread: [] };
 
-async function sourcesOf(flags: ConfigFlags): Promise<Sources> {
+async function sourcesOf(flags: ConfigFlags): Promise<SourceTables & { connections: readonly SourceConnection[] }> {
   const { config } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd() });
   const { connections } = config.replication;
-  const schema: SourceTable[] = [];
-  const unread: string[] = [];
-  for (const connection of connections) {
-    const source = openSourceToAsk(connection, SILENT);
-    try {
-      schema.push(...(await source.schema()));
-    } catch (error) {
-      unread.push(`source ${connection.tag}: ${error instanceof Error ? error.message : String(error)}`);
-    } finally {
-      await source.close();
-    }
-  }
-  return { connections, schema: unread.length > 0 ? null : schema, unread };
+  return { connections, ...(await readSourceTables(connections, { log: SILENT, clock: realClock })) };
 }
 
 function json(file: string, diagnostics: readonly Diagnostic[], unread: readonly string[]): string {

@@ -130,7 +130,8 @@ function pagePart(project: string, files: Map<string, StaticFile>, pool: pg.Pool
 
 function syncConfigPart(project: string, composed: Composed): Part {
   const name = join('demo', 'sync-config.yaml');
-  const file = syncConfigFile({ path: join(project, name), name, deploy: (text) => composed.deploy(text), say });
+  const { deploy, schemaWarnings } = composed;
+  const file = syncConfigFile({ path: join(project, name), name, deploy, schemaWarnings, say });
   return { name, start: () => file.start(), stop: async () => file.close() };
 }
 

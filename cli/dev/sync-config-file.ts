@@ -2,6 +2,7 @@
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { formatDiagnostic, type Deployment } from '../deploy.ts';
 
 /** Editors write a file in several steps. */
@@ -20,11 +21,13 @@ export interface SyncConfigFileOptions {
   /** How it is called in messages. */
   readonly name: string;
   deploy(text: string): Promise<Deployment>;
+  /** What only the tables of the source show. */
+  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
   say(text: string): void;
 }
 
 /** An invalid text changes nothing: the version before it goes on, and the finding is told with its line (O-133). */
-export function syncConfigFile({ path, name, deploy, say }: SyncConfigFileOptions): SyncConfigFile {
+export function syncConfigFile({ path, name, deploy, schemaWarnings, say }: SyncConfigFileOptions): SyncConfigFile {
   let known: string | null = null;
   let deployed = 0;
   let looking: Promise<void> = Promise.resolve();
@@ -37,7 +40,8 @@ export function syncConfigFile({ path, name, deploy, say }: SyncConfigFileOption
     known = text;
     try {
       const { version, warnings } = await deploy(text);
-      for (const warning of warnings) say(`${name}: ${formatDiagnostic(warning)}`);
+      for (const warning of [...warnings, ...(await schemaWarnings(text))])
+        say(`${name}: ${formatDiagnostic(warning)}`);
       if (deployed > 0) {
         const what =
           version.version === deployed ? 'nothing changed for the data' : `version ${version.version} is deployed`;
