@@ -1,6 +1,6 @@
 /**
- * Evaluation speed on one core: rows per second through the compiled plan of two streams (one for everybody, one by
- * owner) over a table of ten columns, without and with rendering. Prints one JSON line.
+ * Evaluation speed on one core: rows per second through the compiled plan of two streams over a table of ten columns (one
+ * for everybody with a filter that four of five rows pass, one by owner), without and with rendering. Prints one JSON line.
  *
  *     node bench/evaluate.ts [seconds per figure]
  */
@@ -15,7 +15,7 @@ config: { edition: 3 }
 streams:
   everything:
     auto_subscribe: true
-    query: SELECT * FROM measured
+    query: SELECT * FROM measured WHERE done = 0 AND quantity >= 0
   mine:
     auto_subscribe: true
     query: SELECT * FROM measured WHERE owner = auth.user_id()
@@ -44,17 +44,20 @@ const rows = Array.from({ length: 10_000 }, (_, n): SourceRow => [
   (n / 7).toFixed(6),
   BigInt(n),
   BigInt(n) * 1_000_000_007n,
-  BigInt(n % 2),
+  n % 5 === 0 ? 1n : 0n,
   '2024-02-29T12:34:56.789000Z',
   `{"n": ${n}, "tag": "x${n}"}`,
 ]);
 
-let calls = 0;
+let buckets = 0;
+let renders = 0;
 let characters = 0;
 const sink: RowSink = {
   bucket: (_definition, key, _type, id, data) => {
-    calls++;
-    characters += key.length + id.length + (data?.length ?? 0);
+    buckets += key.length + id.length > 0 ? 1 : 0;
+    if (data === null) return;
+    renders++;
+    characters += data.length;
   },
   lookup: () => {},
   writeCheckpoint: () => {},
@@ -78,6 +81,7 @@ const result = {
   renderedRowsPerSecond: rowsPerSecond((row) => evaluate(row, sink)),
   columns: columns.length,
   streams: 2,
-  averageCharacters: Math.round(characters / calls),
+  buckets,
+  averageCharacters: Math.round(characters / renders),
 };
 console.log(JSON.stringify(result));
