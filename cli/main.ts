@@ -68,6 +68,20 @@ function program(): Command {
       if (!(await validate({ file, flags, output, print }))) process.exitCode = 1;
     });
   root
+    .command('test')
+    .description('run the tests of a sync config: rows and a token in, what each stream gives out; needs no database')
+    .argument('[paths...]', 'test files, or folders with *.sync-test.yaml; default: the working folder')
+    .addOption(new Option('--output <form>', 'how to print').choices(['human', 'json', 'junit']).default('human'))
+    .option('--filter <text>', 'only tests with this text in their name')
+    .action(async (paths: string[], options: { output: 'human' | 'json' | 'junit'; filter?: string }) => {
+      const { testSyncConfigs } = await import('./test-config/command.ts');
+      const { NO_COLOR } = process.env;
+      const colours = process.stdout.isTTY && (NO_COLOR === undefined || NO_COLOR === '');
+      const print = (text: string): void => void process.stdout.write(`${text}\n`);
+      const ok = await testSyncConfigs({ ...options, paths, workingFolder: process.cwd(), colours, print });
+      if (!ok) process.exitCode = 1;
+    });
+  root
     .command('dev')
     .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
     .option('-p, --port <number>', 'port of the page and the API', portOf, 8080)

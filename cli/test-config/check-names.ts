@@ -5,13 +5,19 @@ import type { SyncPlan } from '#core/sync-config/contract.ts';
 import { matchesTable } from '#core/sync-config/evaluate/matches-table.ts';
 import { bucketsOf, clientTables, type RowFinder } from '#core/sync-config/try-out/missing-row.ts';
 import type { ReplicatedRows } from '#core/sync-config/try-out/replicate.ts';
-import { ownersOf } from '#core/sync-config/try-out/try-session.ts';
+import { ownersOf, type TriedSession } from '#core/sync-config/try-out/try-session.ts';
 import type { Place, TestCase, TestFile } from './contract.ts';
 import { listed } from './describe.ts';
 
+/** Names of the client tables that each stream fills. */
+export type GivenTables = ReadonlyMap<string, readonly string[]>;
+
+export function givenTables(plan: SyncPlan, file: TestFile): GivenTables {
+  return new Map(plan.streams.map(({ name }) => [name, tablesOf(plan, name, file)]));
+}
+
 /** Errors for streams that do not exist; warnings for tables that no query reads or gives. */
-export function checkNames(file: TestFile, plan: SyncPlan, diagnostics: Diagnostics): void {
-  const given = new Map(plan.streams.map(({ name }) => [name, tablesOf(plan, name, file)]));
+export function checkNames(file: TestFile, plan: SyncPlan, given: GivenTables, diagnostics: Diagnostics): void {
   const warn = (place: Place, message: string): void =>
     diagnostics.report('warning', 'PSYNC_R1301', message, place.start, place.end);
   for (const table of file.tables) {
@@ -41,12 +47,7 @@ function tablesOf(plan: SyncPlan, stream: string, { tables }: TestFile): string[
   return [...new Set(rules.flatMap((rule) => clientTables(rule, tables)))];
 }
 
-function checkStream(
-  name: string,
-  { start, end }: Place,
-  streams: ReadonlyMap<string, unknown>,
-  diagnostics: Diagnostics,
-): void {
+function checkStream(name: string, { start, end }: Place, streams: GivenTables, diagnostics: Diagnostics): void {
   if (streams.has(name)) return;
   const message = `The sync config has no stream "${name}"${orRather(name, [...streams.keys()])}`;
   diagnostics.report('error', 'PSYNC_R1302', message, start, end);
@@ -58,22 +59,33 @@ function orRather(name: string, known: readonly string[]): string {
   return known.length === 0 ? '.' : `; there are ${listed(known, 10)}.`;
 }
 
-/** Ids under `never` that no row has: nothing could give them. */
-export function checkForbidden(
+/** What a test says about a session that could not be otherwise: it proves nothing (warnings). */
+export function checkProofs(
   test: TestCase,
-  file: TestFile,
-  plan: SyncPlan,
+  session: TriedSession,
+  given: GivenTables,
   finder: RowFinder,
   diagnostics: Diagnostics,
 ): void {
-  const streams = plan.streams.map(({ name }) => name);
+  const warn = (place: Place, message: string): void =>
+    diagnostics.report('warning', 'PSYNC_R1301', message, place.start, place.end);
+  for (const { name, place, tables } of test.expect ?? []) {
+    // with rows the test fails, and says why
+    if (session.streams.has(name) || tables.some(({ rows }) => rows.length > 0)) continue;
+    warn(place, `The session does not have stream "${name}", so that it gives nothing; name it under "subscriptions".`);
+  }
   for (const { name: table, ids } of test.never) {
-    // a table that no stream gives was said already
-    if (!streams.some((stream) => tablesOf(plan, stream, file).includes(table))) continue;
-    for (const { id, place } of ids) {
-      if (streams.some((stream) => finder.exists(stream, table, id))) continue;
-      const message = `No row in this file gives the id "${id}" to "${table}": this can never fail.`;
-      diagnostics.report('warning', 'PSYNC_R1301', message, place.start, place.end);
+    const streams = [...given].filter(([, tables]) => tables.includes(table)).map(([stream]) => stream);
+    // that there are none was said for the table
+    for (const { id, place } of streams.length === 0 ? [] : ids) {
+      const possible = streams.filter((stream) => finder.exists(stream, table, id));
+      if (possible.length === 0)
+        warn(place, `No row in this file gives the id "${id}" to "${table}": this can never fail.`);
+      else if (!possible.some((stream) => session.streams.has(stream)))
+        warn(
+          place,
+          `Only ${listed(possible)} could give this row, which the session does not have: this can never fail.`,
+        );
     }
   }
 }

@@ -41,7 +41,7 @@ export function describeMissing(reason: MissingReason): string {
     case 'no-row':
       return `no row of ${listed(reason.sources)} in this file gives this id`;
     case 'other-bucket':
-      return `the row is in ${listed(reason.buckets)}, which the session does not have; of these it has ${reason.own.length === 0 ? 'none' : listed(reason.own)}`;
+      return `the row is in ${listed(reason.buckets)}; the session has ${reason.own.length === 0 ? 'no bucket of that query' : listed(reason.own)}`;
     case 'rejected':
       return `the row cannot be synced, [${reason.code}] ${reason.reason}`;
     case 'no-key':
