@@ -3,7 +3,7 @@ import { didYouMean } from '#core/platform/config/problems.ts';
 import type { Diagnostics } from '#core/sync-config/compile/diagnostics.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import { matchesTable } from '#core/sync-config/evaluate/matches-table.ts';
-import { bucketsOf, clientTables, type RowFinder } from '#core/sync-config/try-out/missing-row.ts';
+import { bucketsOf, clientTablesOf, type RowFinder } from '#core/sync-config/try-out/missing-row.ts';
 import type { ReplicatedRows } from '#core/sync-config/try-out/replicate.ts';
 import { ownersOf, type TriedSession } from '#core/sync-config/try-out/try-session.ts';
 import type { Place, TestCase, TestFile } from './contract.ts';
@@ -13,7 +13,7 @@ import { listed } from './describe.ts';
 export type GivenTables = ReadonlyMap<string, readonly string[]>;
 
 export function givenTables(plan: SyncPlan, file: TestFile): GivenTables {
-  return new Map(plan.streams.map(({ name }) => [name, tablesOf(plan, name, file)]));
+  return new Map(plan.streams.map(({ name }) => [name, clientTablesOf(bucketsOf(plan, name), file.tables)]));
 }
 
 /** Errors for streams that do not exist; warnings for tables that no query reads or gives. */
@@ -40,11 +40,6 @@ export function checkNames(file: TestFile, plan: SyncPlan, given: GivenTables, d
     for (const { name, place } of test.never)
       if (!all.includes(name)) warn(place, `No stream gives rows of "${name}"${orRather(name, all)}`);
   }
-}
-
-function tablesOf(plan: SyncPlan, stream: string, { tables }: TestFile): string[] {
-  const rules = bucketsOf(plan, stream).flatMap((bucket) => bucket.rules);
-  return [...new Set(rules.flatMap((rule) => clientTables(rule, tables)))];
 }
 
 function checkStream(name: string, { start, end }: Place, streams: GivenTables, diagnostics: Diagnostics): void {

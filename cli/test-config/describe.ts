@@ -45,7 +45,7 @@ export function describeMissing(reason: MissingReason): string {
     case 'rejected':
       return `the row cannot be synced, [${reason.code}] ${reason.reason}`;
     case 'no-key':
-      return 'a value of the row that the query compares is null, or a list in it is empty';
+      return 'a value of the row that the query compares is null, or no element of a list in it fits';
     case 'filtered':
       return 'no query of the stream selects the row: a condition is not true for it';
   }

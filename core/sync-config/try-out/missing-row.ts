@@ -1,8 +1,9 @@
 /** Why a session does not have a row: the question that a failed test leaves open. */
 import { createTableEvaluator } from '../evaluate/table-evaluator.ts';
 import { matchesTable } from '../evaluate/matches-table.ts';
-import type { PlanBucket, PlanBucketRule, SyncPlan } from '../plan.ts';
-import type { FixtureTable, RejectedRow, ReplicatedRows, RowOrigin } from './replicate.ts';
+import { visitExpr } from '../expr-tree.ts';
+import type { PlanBucket, PlanBucketRule, PlanExpr, SyncPlan } from '../plan.ts';
+import type { FixtureTable, ReplicatedRows, RowOrigin } from './replicate.ts';
 import { rowName, type TriedSession } from './try-session.ts';
 
 export type MissingReason =
@@ -16,7 +17,7 @@ export type MissingReason =
   | { readonly kind: 'other-bucket'; readonly buckets: readonly string[]; readonly own: readonly string[] }
   /** The row cannot be synced (S-265, S-641). */
   | { readonly kind: 'rejected'; readonly code: string; readonly reason: string }
-  /** The row passes the filters, but a value that is compared with the session is null, or a list that is empty. */
+  /** The row passes the filters, but a value that is compared with the session is null, or no element of a list fits. */
   | { readonly kind: 'no-key' }
   /** A filter is not true for the row. */
   | { readonly kind: 'filtered' };
@@ -42,19 +43,25 @@ export function createRowFinder(
   };
   const whyMissing: RowFinder['whyMissing'] = (session, stream, table, id) => {
     if (!session.streams.has(stream)) return { kind: 'not-subscribed' };
-    const { rules, definitions, placed, passing, all, rejected } = rowsOf(stream);
+    const { definitions, placed, passing, all } = rowsOf(stream);
     const name = rowName(table, id);
-    const given = rules.filter((rule) => clientTables(rule, tables).includes(table));
-    if (given.length === 0) return { kind: 'other-table', tables: clientTablesOf(rules, tables) };
+    const gives = (rule: PlanBucketRule): boolean => clientTables(rule, tables).includes(table);
+    const filling = definitions.filter(({ rules }) => rules.some(gives));
+    if (filling.length === 0) return { kind: 'other-table', tables: clientTablesOf(definitions, tables) };
+    const fills = ({ identity }: { readonly identity: string }): boolean =>
+      filling.some((definition) => definition.identity === identity);
     const buckets = placed.get(name);
     if (buckets !== undefined) {
-      const own = session.buckets.filter(({ identity }) => definitions.has(identity)).map((bucket) => bucket.name);
+      const own = session.buckets.filter(fills).map((bucket) => bucket.name);
       return { kind: 'other-bucket', buckets: [...buckets], own };
     }
     const origins = all.get(name);
-    if (origins === undefined) return { kind: 'no-row', sources: [...new Set(given.map(sourceName))] };
-    const refused = rejected.find(({ origin }) =>
-      origins.some((at) => at.table === origin.table && at.row === origin.row),
+    if (origins === undefined) {
+      const sources = filling.flatMap(({ rules }) => rules.filter(gives).map(sourceName));
+      return { kind: 'no-row', sources: [...new Set(sources)] };
+    }
+    const refused = replicated.rejected.find(
+      (row) => fills(row) && origins.some((at) => at.table === row.origin.table && at.row === row.origin.row),
     );
     if (refused !== undefined) return { kind: 'rejected', code: refused.code, reason: refused.reason };
     return passing.has(name) ? { kind: 'no-key' } : { kind: 'filtered' };
@@ -63,14 +70,16 @@ export function createRowFinder(
 }
 
 /** Names of the client tables that a rule fills: its alias, else the names of the source tables that it reads (S-212, S-255). */
-export function clientTables(rule: PlanBucketRule, tables: readonly FixtureTable[]): string[] {
+function clientTables(rule: PlanBucketRule, tables: readonly FixtureTable[]): string[] {
   if (rule.objectType !== null) return [rule.objectType];
   if (!rule.table.wildcard) return [rule.table.name];
   return tables.filter((table) => matchesTable(rule.table, table)).map(({ name }) => name);
 }
 
-function clientTablesOf(rules: readonly PlanBucketRule[], tables: readonly FixtureTable[]): string[] {
-  return [...new Set(rules.flatMap((rule) => clientTables(rule, tables)))];
+/** Without duplicates, in alphabetical order. */
+export function clientTablesOf(definitions: readonly PlanBucket[], tables: readonly FixtureTable[]): string[] {
+  const names = definitions.flatMap(({ rules }) => rules.flatMap((rule) => clientTables(rule, tables)));
+  return [...new Set(names)].toSorted();
 }
 
 /** The bucket definitions that a stream fills. */
@@ -84,15 +93,12 @@ function sourceName({ table }: PlanBucketRule): string {
 }
 
 interface StreamRows {
-  readonly rules: readonly PlanBucketRule[];
-  /** Identities of the stream's definitions. */
-  readonly definitions: ReadonlySet<string>;
-  /** Buckets that hold a row of a client. */
+  readonly definitions: readonly PlanBucket[];
+  /** Names of the buckets that hold a client's row, by `rowName` like the others. */
   readonly placed: ReadonlyMap<string, ReadonlySet<string>>;
   /** Rows that pass the filters, and those that any query reads, whatever it asks of them. */
   readonly passing: ReadonlyMap<string, readonly RowOrigin[]>;
   readonly all: ReadonlyMap<string, readonly RowOrigin[]>;
-  readonly rejected: readonly RejectedRow[];
 }
 
 function indexStream(
@@ -101,9 +107,9 @@ function indexStream(
   tables: readonly FixtureTable[],
   replicated: ReplicatedRows,
 ): StreamRows {
-  const buckets = bucketsOf(plan, stream);
+  const definitions = bucketsOf(plan, stream);
   const placed = new Map<string, Set<string>>();
-  for (const { identity, name } of buckets) {
+  for (const { identity, name } of definitions) {
     for (const [key, rows] of replicated.buckets(identity)) {
       for (const { table, id } of rows) {
         const row = rowName(table, id);
@@ -111,15 +117,26 @@ function indexStream(
       }
     }
   }
-  const definitions = new Set(buckets.map(({ identity }) => identity));
   return {
-    rules: buckets.flatMap(({ rules }) => rules),
     definitions,
     placed,
-    passing: rowsOf(plan, buckets, (rule) => ({ ...rule, keys: [] }), tables),
-    all: rowsOf(plan, buckets, (rule) => ({ ...rule, filters: [], keys: [], expansions: [] }), tables),
-    rejected: replicated.rejected.filter(({ identity }) => definitions.has(identity)),
+    passing: rowsOf(plan, definitions, (rule) => relaxed(rule, rule.filters.filter(isAboutRow)), tables),
+    all: rowsOf(plan, definitions, (rule) => relaxed(rule, []), tables),
   };
+}
+
+const relaxed = (rule: PlanBucketRule, filters: readonly PlanExpr[]): PlanBucketRule => ({
+  ...rule,
+  filters,
+  keys: [],
+  expansions: [],
+});
+
+/** Not about the elements of a list in it. */
+function isAboutRow(filter: PlanExpr): boolean {
+  let element = false;
+  visitExpr(filter, (node) => (element ||= node.kind === 'element'));
+  return !element;
 }
 
 /** Which rows the rules would give if they asked less. */
@@ -129,10 +146,10 @@ function rowsOf(
   relax: (rule: PlanBucketRule) => PlanBucketRule,
   tables: readonly FixtureTable[],
 ): Map<string, RowOrigin[]> {
-  const relaxed = buckets.map((bucket) => ({ ...bucket, rules: bucket.rules.map(relax) }));
+  const asking = buckets.map((bucket) => ({ ...bucket, rules: bucket.rules.map(relax) }));
   const found = new Map<string, RowOrigin[]>();
   for (const [table, source] of tables.entries()) {
-    const evaluator = createTableEvaluator({ ...plan, buckets: relaxed, lookups: [], events: [] }, source);
+    const evaluator = createTableEvaluator({ ...plan, buckets: asking, lookups: [], events: [] }, source);
     for (const [row, values] of evaluator === null ? [] : source.rows.entries()) {
       evaluator?.members(values, {
         bucket: (_definition, _key, type, id) => {

@@ -43,17 +43,21 @@ export interface ReplicatedRows {
 /** Entries of all buckets and lookups together; more are no example any more. */
 const MAX_ENTRIES = 1_000_000;
 
-/** Evaluates every row once, as a first copy does. Throws PSYNC_R1304 when the rows make more than a million entries. */
-export function replicateRows(plan: SyncPlan, tables: readonly FixtureTable[]): ReplicatedRows {
+/** Evaluates every row once, as a first copy does. Throws PSYNC_R1304 when the rows make more entries than that. */
+export function replicateRows(
+  plan: SyncPlan,
+  tables: readonly FixtureTable[],
+  maxEntries = MAX_ENTRIES,
+): ReplicatedRows {
   const buckets = new Map<string, Map<string, BucketRow[]>>();
   const lookups = new Map<string, string[]>();
   const rejected: RejectedRow[] = [];
   let entries = 0;
   const count = (): void => {
-    if (++entries > MAX_ENTRIES)
+    if (++entries > maxEntries)
       throw codedError(
         'PSYNC_R1304',
-        `The rows make more than ${MAX_ENTRIES} entries in buckets and lookups; use fewer.`,
+        `The rows make more than ${maxEntries} entries in buckets and lookups; use fewer.`,
       );
   };
   for (const [table, source] of tables.entries()) {
