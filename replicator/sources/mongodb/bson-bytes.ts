@@ -49,50 +49,59 @@ export function cstringStop(bytes: Uint8Array, at: number, end: number): number 
   return stop;
 }
 
+/** Bytes of values by type; negative: what their length follows from. */
+const variesWithString = -1;
+const variesWithDocument = -2;
+const varies = -3;
+const unknownType = -4;
+const lengths = new Int8Array(256).fill(unknownType);
+for (const [type, length] of [
+  [bsonType.null, 0],
+  [bsonType.undefined, 0],
+  [bsonType.minKey, 0],
+  [bsonType.maxKey, 0],
+  [bsonType.boolean, 1],
+  [bsonType.int32, 4],
+  [bsonType.double, 8],
+  [bsonType.date, 8],
+  [bsonType.timestamp, 8],
+  [bsonType.int64, 8],
+  [bsonType.objectId, 12],
+  [bsonType.decimal128, 16],
+  [bsonType.string, variesWithString],
+  [bsonType.code, variesWithString],
+  [bsonType.symbol, variesWithString],
+  [bsonType.object, variesWithDocument],
+  [bsonType.array, variesWithDocument],
+  [bsonType.binary, varies],
+  [bsonType.regex, varies],
+  [bsonType.dbPointer, varies],
+  [bsonType.codeWithScope, varies],
+] as const)
+  lengths[type] = length;
+
 /** Offset behind the value of this type at `at`, all of which lies before `end`; of documents only the frame is looked at. */
 export function valueEnd(bytes: Buffer, type: number, at: number, end: number): number {
-  switch (type) {
-    case bsonType.string:
-    case bsonType.code:
-    case bsonType.symbol:
-      return stringEnd(bytes, at, end);
-    case bsonType.object:
-    case bsonType.array:
-      return documentStop(bytes, at, end) + 1;
-    case bsonType.binary:
-      if (end - at < 5) throw corruptBson(at);
-      return within(at, lengthAt(bytes, at, 0) + 5, end);
-    case bsonType.boolean:
-      return within(at, 1, end);
-    case bsonType.int32:
-      return within(at, 4, end);
-    case bsonType.double:
-    case bsonType.date:
-    case bsonType.timestamp:
-    case bsonType.int64:
-      return within(at, 8, end);
-    case bsonType.objectId:
-      return within(at, 12, end);
-    case bsonType.decimal128:
-      return within(at, 16, end);
-    case bsonType.null:
-    case bsonType.undefined:
-    case bsonType.minKey:
-    case bsonType.maxKey:
-      return at;
-    case bsonType.regex:
-      return cstringStop(bytes, cstringStop(bytes, at, end) + 1, end) + 1;
-    case bsonType.dbPointer:
-      return within(stringEnd(bytes, at, end), 12, end);
-    case bsonType.codeWithScope: {
-      if (end - at < 4) throw corruptBson(at);
-      const stop = within(at, lengthAt(bytes, at, 14), end);
-      if (documentStop(bytes, stringEnd(bytes, at + 4, stop), stop) + 1 !== stop) throw corruptBson(at);
-      return stop;
-    }
-    default:
-      throw corruptBson(at);
+  const length = lengths[type]!;
+  if (length >= 0) return within(at, length, end);
+  if (length === variesWithString) return stringEnd(bytes, at, end);
+  if (length === variesWithDocument) return documentStop(bytes, at, end) + 1;
+  if (length === varies) return rareValueEnd(bytes, type, at, end);
+  throw corruptBson(at);
+}
+
+function rareValueEnd(bytes: Buffer, type: number, at: number, end: number): number {
+  if (type === bsonType.binary) {
+    if (end - at < 5) throw corruptBson(at);
+    return within(at, lengthAt(bytes, at, 0) + 5, end);
   }
+  if (type === bsonType.regex) return cstringStop(bytes, cstringStop(bytes, at, end) + 1, end) + 1;
+  if (type === bsonType.dbPointer) return within(stringEnd(bytes, at, end), 12, end);
+  // Code with scope.
+  if (end - at < 4) throw corruptBson(at);
+  const stop = within(at, lengthAt(bytes, at, 14), end);
+  if (documentStop(bytes, stringEnd(bytes, at + 4, stop), stop) + 1 !== stop) throw corruptBson(at);
+  return stop;
 }
 
 /** Of a string: its length, its bytes, a zero. */

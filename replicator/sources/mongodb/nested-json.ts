@@ -49,7 +49,6 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
     if (depth + levels > MAX_JSON_DEPTH) throw tooDeep;
     return depth + levels;
   };
-  const quoted = (text: string): void => out.ascii(`"${text}"`);
 
   const object = (from: number, stop: number, depth: number): void => {
     const inside = deeper(depth, 1);
@@ -112,7 +111,7 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
         out.integer(bytes.readInt32LE(at));
         return;
       case bsonType.double:
-        out.ascii(renderValue(bytes.readDoubleLE(at)));
+        out.real(bytes.readDoubleLE(at));
         return;
       case bsonType.boolean:
         out.byte(bytes[at] === 0 ? 0x30 : 0x31);
@@ -124,10 +123,10 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
         array(at + 4, documentStop(bytes, at, end), depth);
         return;
       case bsonType.objectId:
-        quoted(bytes.toString('hex', at, end));
+        out.quoted(bytes.toString('hex', at, end));
         return;
       case bsonType.date:
-        quoted(dateAt(bytes, at, formatDate));
+        out.quoted(dateAt(bytes, at, formatDate));
         return;
       case bsonType.int64: {
         const small = smallInt64At(bytes, at);
@@ -136,7 +135,7 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
         return;
       }
       case bsonType.decimal128:
-        quoted(decimal128Text(bytes, at));
+        out.quoted(decimal128Text(bytes, at));
         return;
       default:
         rareValue(type, at, end, depth);
@@ -144,7 +143,7 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
   };
   const rareValue = (type: number, at: number, end: number, depth: number): void => {
     if (isNullType(type)) out.ascii('null');
-    else if (type === bsonType.binary) quoted(uuidAt(bytes, at));
+    else if (type === bsonType.binary) out.quoted(uuidAt(bytes, at));
     else if (type === bsonType.timestamp) out.ascii(renderValue(timestampAt(bytes, at)));
     else if (type === bsonType.regex) {
       deeper(depth, 1);

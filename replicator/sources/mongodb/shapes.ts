@@ -31,7 +31,7 @@ interface Node {
   readonly parent: Node | null;
   /** A name is there twice on the way here. */
   readonly repeats: boolean;
-  readonly children: Map<string, Node>;
+  readonly children: Node[];
   recent: Node | null;
   shape: Shape | null;
 }
@@ -50,21 +50,16 @@ export function createShapes(): Shapes {
   let nodes = 0;
 
   const child = (node: Node, bytes: Buffer, at: number, stop: number): Node | null => {
+    for (const each of node.children) if (stands(each.field.bytes, bytes, at, stop)) return each;
     const end = cstringStop(bytes, at, stop);
-    if (end - at > longestName) return null;
-    const raw = bytes.toString('latin1', at, end);
-    let found = node.children.get(raw);
-    if (found === undefined) {
-      if (node.children.size >= mostChildren) return null;
-      const name = bytes.toString('utf8', at, end);
-      const key = Buffer.from(`${JSON.stringify(name)}:`);
-      const field = { name, bytes: Uint8Array.prototype.slice.call(bytes, at, end + 1), key };
-      found = createNode(field, node, node.repeats || isOnTheWay(node, name));
-      nodes += 1;
-      node.children.set(raw, found);
-    }
-    node.recent = found;
-    return found;
+    if (end - at > longestName || node.children.length >= mostChildren) return null;
+    const name = bytes.toString('utf8', at, end);
+    const key = Buffer.from(`${JSON.stringify(name)}:`);
+    const field = { name, bytes: Uint8Array.prototype.slice.call(bytes, at, end + 1), key };
+    const made = createNode(field, node, node.repeats || isOnTheWay(node, name));
+    nodes += 1;
+    node.children.push(made);
+    return made;
   };
 
   return {
@@ -82,6 +77,7 @@ export function createShapes(): Shapes {
         const next: Node | null =
           recent !== null && stands(recent.field.bytes, bytes, at, stop) ? recent : child(node, bytes, at, stop);
         if (next === null) return null;
+        node.recent = next;
         node = next;
         at = valueEnd(bytes, type, at + node.field.bytes.length, stop);
       }
@@ -92,15 +88,16 @@ export function createShapes(): Shapes {
 }
 
 function createNode(field: Field, parent: Node | null, repeats: boolean): Node {
-  return { field, parent, repeats, children: new Map(), recent: null, shape: null };
+  return { field, parent, repeats, children: [], recent: null, shape: null };
 }
 
 /** Whether the name stands at `at`, its zero included. */
 function stands(name: Uint8Array, bytes: Buffer, at: number, stop: number): boolean {
   const { length } = name;
   if (length > stop - at) return false;
-  for (let index = 0; index < length; index += 1) if (bytes[at + index] !== name[index]) return false;
-  return true;
+  let index = 0;
+  while (index < length && bytes[at + index] === name[index]) index += 1;
+  return index === length;
 }
 
 function isOnTheWay(node: Node, name: string): boolean {

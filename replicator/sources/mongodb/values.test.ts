@@ -302,7 +302,7 @@ test('any document is read as by the library and a plain mapping (S-303…S-323)
       const expected = readPlainly(bytes, optionSets[set]!);
       expect(readers[set]!.read(bytes)).toEqual({ columns: [...expected.keys()], values: [...expected.values()] });
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_000 },
   );
 });
 
@@ -336,7 +336,7 @@ test('damaged documents give an error or a row, by their own bytes alone', () =>
         expect(outcome(larger, 32, 32 + end)).toEqual(alone);
       }
     }),
-    { numRuns: 5_000 },
+    { numRuns: 2_000 },
   );
   expect(rows).toBeGreaterThan(100);
   expect(refused).toBeGreaterThan(100);

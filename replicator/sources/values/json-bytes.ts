@@ -2,6 +2,8 @@
  * JSON text, written as bytes into one buffer that is used again and again, and made a string once at the end. Strings are copied from
  * where they lie, so that no string is made for each; what comes out is what `JSON.stringify` writes.
  */
+import { renderValue } from '#core/sync-config/evaluate/output.ts';
+
 export interface JsonBytes {
   /** One ASCII character of punctuation. */
   byte(code: number): void;
@@ -13,8 +15,12 @@ export interface JsonBytes {
   string(source: Uint8Array, from: number, to: number): void;
   /** A string that exists already. */
   text(text: string): void;
+  /** ASCII text without anything to escape, as a string. */
+  quoted(text: string): void;
   /** A whole number that is exact. */
   integer(value: number): void;
+  /** A real: always with a fraction or an exponent; null for what JSON does not have (S-276). */
+  real(value: number): void;
   /** Bytes written since the last `take`. */
   length(): number;
   /** Forgets what was written after `length`. */
@@ -26,6 +32,8 @@ export interface JsonBytes {
 const startBytes = 16 * 1024;
 /** Above this the buffer is given back after use, so that one huge value does not stay in memory. */
 const keepBytes = 4 * 1024 * 1024;
+/** Digits of numbers below this are written here. */
+const largestSmall = 1_000_000_000;
 const quote = 0x22;
 const backslash = 0x5c;
 const hexDigits = '0123456789abcdef';
@@ -70,6 +78,23 @@ export function createJsonBytes(): JsonBytes {
     for (let index = 0; index < length; index += 1) buffer[at++] = text.charCodeAt(index);
   };
 
+  const integer = (value: number): void => {
+    if (value < 0 || value >= largestSmall) {
+      ascii(String(value));
+      return;
+    }
+    let digits = 1;
+    for (let power = 10; power <= value; power *= 10) digits += 1;
+    reserve(digits);
+    let rest = value;
+    for (let place = at + digits - 1; place >= at; place -= 1) {
+      const next = (rest / 10) | 0;
+      buffer[place] = 48 + rest - 10 * next;
+      rest = next;
+    }
+    at += digits;
+  };
+
   return {
     byte(code) {
       reserve(1);
@@ -107,11 +132,19 @@ export function createJsonBytes(): JsonBytes {
       seen |= 0x80;
       at += buffer.write(json, at, 'utf8');
     },
-    integer(value) {
-      if (value >= 0 && value <= 9) {
-        reserve(1);
-        buffer[at++] = 48 + value;
-      } else ascii(String(value));
+    quoted(text) {
+      reserve(1);
+      buffer[at++] = quote;
+      ascii(text);
+      reserve(1);
+      buffer[at++] = quote;
+    },
+    integer,
+    real(value) {
+      if (value > 0 && value < largestSmall && Math.trunc(value) === value) {
+        integer(value);
+        ascii('.0');
+      } else ascii(renderValue(value));
     },
     length: () => at,
     cut(length) {
