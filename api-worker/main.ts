@@ -13,9 +13,11 @@ import type { CreateSessionResolver } from '#core/sync-config/contract.ts';
 import { createChunkPages } from './chunks/pages.ts';
 import { createFeed } from './feed/feed.ts';
 import { addProbeRoutes } from './http/probe-routes.ts';
+import { createRequestIds } from './http/request-ids.ts';
 import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
 import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
+import { addWebSocketRoute } from './rsocket/websocket-route.ts';
 import { createSharedLines } from './session/shared-lines.ts';
 import { createSessions, type Sessions } from './session/sessions.ts';
 import { createTimerWheel } from './session/timer-wheel.ts';
@@ -142,14 +144,28 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     },
   });
 
+  const nextRequestId = createRequestIds();
   const server = createServer({
     limits: { ...DEFAULT_SERVER_LIMITS, connections: api.maxConcurrentConnections + SPARE_CONNECTIONS },
     log,
     clock,
+    nextRequestId,
     onRefusedToken: metrics.authenticationFailed,
   });
   if (config.probes) addProbeRoutes(server, health);
   addStreamRoute(server, { sessions, tokenVerifier, clock, onSent: metrics.dataSent });
+  const webSockets = addWebSocketRoute({
+    server: server.server,
+    sessions,
+    tokenVerifier,
+    wheel,
+    clock,
+    log,
+    maxMessageBytes: DEFAULT_SERVER_LIMITS.bodyBytes,
+    nextRequestId,
+    onSent: metrics.dataSent,
+    onRefusedToken: metrics.authenticationFailed,
+  });
   addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
   options.extraRoutes?.(server);
   await server.listen({ port: config.port, host: config.host ?? '::' });
@@ -171,6 +187,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       stop.abort(new Error('closed'));
       wheel.stop();
       metrics.stop();
+      webSockets.close();
       await server.close();
     },
   };

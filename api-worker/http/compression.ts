@@ -11,7 +11,7 @@ import type { EncodedLine } from '#core/protocol/lines.ts';
 import type { Compression } from './negotiate.ts';
 
 /** Below this, compressing costs more than it saves: stored as it is, in a block of the format. */
-const STORED_BYTES = 256;
+export const STORED_BYTES = 256;
 /** Larger pieces are compressed on the thread pool. */
 const ASYNC_BYTES = 32 * 1024;
 /** Bandwidth matters less than how many clients a worker serves. */
@@ -53,8 +53,8 @@ function promised(start: (done: (error: Error | null, result: Buffer) => void) =
   return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
 }
 
-/** A deflate block of type "no compression", not the last one. */
-function storedBlock(bytes: Buffer): Buffer {
+/** A deflate block of type "no compression", not the last one (RFC 1951, 3.2.4). */
+export function storedBlock(bytes: Buffer): Buffer {
   if (bytes.length > MAX_STORED_BLOCK) throw new RangeError('too long for one stored block');
   const block = Buffer.allocUnsafe(5 + bytes.length);
   block[0] = 0;

@@ -86,7 +86,13 @@ export function answerBrokenRequest(
 ): void {
   if (isAnswering || error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const body = errorBody(codedError('PSYNC_S2001', STATUS_CODES[status] ?? 'Bad Request', { status }));
+  answerUpgrade(socket, codedError('PSYNC_S2001', STATUS_CODES[status] ?? 'Bad Request', { status }), clock);
+}
+
+/** Answers on a connection that is no longer, or never was, one of the HTTP server's. */
+export function answerUpgrade(socket: Socket, error: unknown, clock: Clock): void {
+  const body = errorBody(error);
+  const { status } = body.error;
   const text = JSON.stringify(body);
   const headers = Object.entries({
     ...headersFor(status),

@@ -1,5 +1,4 @@
 /** The HTTP server of the API: limits against hostile or broken clients, CORS, errors. Routes are in the files beside it. */
-import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
@@ -43,22 +42,21 @@ export function createServer(options: {
   readonly limits: ServerLimits;
   readonly log: Log;
   readonly clock: Clock;
+  readonly nextRequestId: () => string;
   /** A token was refused with this code (O-185). */
   readonly onRefusedToken: (code: string) => void;
 }): FastifyInstance {
-  const { limits, log, clock, onRefusedToken } = options;
+  const { limits, log, clock, nextRequestId, onRefusedToken } = options;
   const handleError = createErrorHandler(log, onRefusedToken);
   /** Responses that are not finished; several where requests are pipelined. */
   const responses = new WeakMap<Socket, Set<ServerResponse>>();
-  const process = randomBytes(4).toString('hex');
-  let requests = 0;
   const server = fastify({
     logger: false,
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
-    genReqId: () => `${process}-${(++requests).toString(36)}`,
+    genReqId: nextRequestId,
     clientErrorHandler(error, socket) {
       const isAnswering = [...(responses.get(socket) ?? [])].some(({ headersSent }) => headersSent);
       answerBrokenRequest(error, socket, isAnswering, clock);

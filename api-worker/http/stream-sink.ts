@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '#core/platform/clock.ts';
 import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
 import type { LineSink } from '../session/contract.ts';
+import { createSocketWriter, HIGH_WATER_BYTES, JOIN_BYTES } from '../connection/socket-writer.ts';
 import { bodyStart, createBodySum, deflateLine } from './compression.ts';
 import { sendError } from './errors.ts';
 import type { Compression } from './negotiate.ts';
@@ -26,16 +27,10 @@ export interface StreamSink extends LineSink {
   listen(listener: { drained(): void; closed(): void }): void;
 }
 
-/** With this much waiting for the client, nothing is added (G9). */
-const HIGH_WATER_BYTES = 256 * 1024;
-/** Bursts up to this are one buffer; larger ones are not worth copying. */
-const JOIN_BYTES = 32 * 1024;
 const END_TIMEOUT_MS = 30_000;
-/** Progress of a slow client is seen in steps of this. */
-const SLICE_BYTES = 256 * 1024;
 
 export function createStreamSink(options: StreamSinkOptions): StreamSink {
-  const { response, encoding, compression, clock } = options;
+  const { response, encoding, compression, clock, onSent } = options;
   const socket = response.socket as Socket;
   const sum = createBodySum(compression);
   let zstd: ZstdStream | null = null;
@@ -43,35 +38,23 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
   let started = false;
   let finished = false;
   let chunked = true;
-  let sentBytes = 0;
   let awaitsDrain = false;
   /** Bursts that are being compressed; later ones queue up behind. */
   let compressing: Promise<void> | null = null;
   let compressingBytes = 0;
-  /** Waits for the socket to take what it has. */
-  let queue: Slice[] = [];
-  let queuedBytes = 0;
   /** To be finished as soon as everything is written. */
   let ending = false;
   let endTimer: Timer | null = null;
-  let deliveredBytes = -1;
-  let deliveredAt = 0;
-
-  const isWritable = (): boolean =>
-    !finished && socket.writableLength + queuedBytes + compressingBytes < HIGH_WATER_BYTES;
 
   /** Tells the session, once it was told to wait. */
   const settle = (): void => {
-    if (ending && !finished && compressing === null && queue.length === 0) return finish();
+    if (ending && !finished && compressing === null && writer.isEmpty) return finish();
     if (!awaitsDrain || !isWritable()) return;
     awaitsDrain = false;
     listener?.drained();
   };
-  const onDrain = (): void => {
-    pump();
-    settle();
-  };
-  socket.on('drain', onDrain);
+  const writer = createSocketWriter({ socket, clock, onSent, onProgress: settle });
+  const isWritable = (): boolean => !finished && writer.waitingBytes + compressingBytes < HIGH_WATER_BYTES;
 
   const start = (): void => {
     started = true;
@@ -89,42 +72,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
   };
 
   const write = (buffers: readonly Buffer[], bytes: number): void => {
-    if (finished || socket.destroyed) return;
-    if (bytes <= JOIN_BYTES && queue.length === 0) {
-      const framed = join(buffers, bytes, chunked);
-      count(framed.length);
-      socket.write(framed);
-      return;
-    }
-    for (const slice of slicesOf(buffers)) {
-      queue.push(slice);
-      queuedBytes += slice.bytes;
-    }
-    pump();
-  };
-
-  /** One slice at a time: of what a socket was given, it does not tell how much the client has taken. */
-  const pump = (): void => {
-    while (queue.length > 0 && !socket.writableNeedDrain && !socket.destroyed) {
-      const slice = queue.shift()!;
-      queuedBytes -= slice.bytes;
-      writeSlice(slice);
-    }
-  };
-
-  const writeSlice = ({ buffers, bytes }: Slice): void => {
-    const size = chunked ? `${bytes.toString(16)}\r\n` : '';
-    count(bytes + (chunked ? size.length + 2 : 0));
-    socket.cork();
-    if (chunked) socket.write(size, 'latin1');
-    for (const buffer of buffers) socket.write(buffer);
-    if (chunked) socket.write('\r\n', 'latin1');
-    socket.uncork();
-  };
-
-  const count = (bytes: number): void => {
-    sentBytes += bytes;
-    options.onSent(bytes);
+    if (!finished) writer.write(buffers, bytes, chunked);
   };
 
   const writeLines = (lines: readonly EncodedLine[]): void => {
@@ -168,9 +116,7 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
 
   response.once('close', () => {
     finished = true;
-    queue = [];
-    queuedBytes = 0;
-    socket.off('drain', onDrain);
+    writer.release();
     zstd?.close();
     endTimer?.cancel();
     listener?.closed();
@@ -195,16 +141,10 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       return writable;
     },
     get sentBytes() {
-      return sentBytes;
+      return writer.sentBytes;
     },
     get stalledSince() {
-      if (socket.writableLength === 0) return null;
-      const delivered = socket.bytesWritten - socket.writableLength;
-      if (delivered !== deliveredBytes) {
-        deliveredBytes = delivered;
-        deliveredAt = clock.monotonic();
-      }
-      return deliveredAt;
+      return writer.stalledSince;
     },
     fail(error) {
       if (finished) return;
@@ -225,34 +165,6 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       socket.destroy();
     },
   };
-}
-
-/** Written at once, as one chunk. */
-interface Slice {
-  readonly buffers: readonly Buffer[];
-  readonly bytes: number;
-}
-
-function slicesOf(buffers: readonly Buffer[]): Slice[] {
-  const slices: Slice[] = [];
-  let current: Buffer[] = [];
-  let bytes = 0;
-  const close = (): void => {
-    if (bytes > 0) slices.push({ buffers: current, bytes });
-    current = [];
-    bytes = 0;
-  };
-  for (const buffer of buffers) {
-    for (let at = 0; at < buffer.length;) {
-      const piece = buffer.subarray(at, at + SLICE_BYTES - bytes);
-      current.push(piece);
-      bytes += piece.length;
-      at += piece.length;
-      if (bytes >= SLICE_BYTES) close();
-    }
-  }
-  close();
-  return slices;
 }
 
 /** S-522; and proxies must not hold lines back (S-515). */
@@ -288,18 +200,4 @@ function burstOf(lines: readonly EncodedLine[]): Burst {
   const burst = { lines, buffers, bytes };
   if (bytes <= JOIN_BYTES) lastBurst = burst;
   return burst;
-}
-
-let lastJoin: { readonly buffers: readonly Buffer[]; readonly chunked: boolean; readonly framed: Buffer } | null = null;
-
-/** One buffer with the framing of a chunk (RFC 9112, 7.1). */
-function join(buffers: readonly Buffer[], bytes: number, chunked: boolean): Buffer {
-  if (lastJoin !== null && lastJoin.buffers === buffers && lastJoin.chunked === chunked) return lastJoin.framed;
-  const head = chunked ? `${bytes.toString(16)}\r\n` : '';
-  const framed = Buffer.allocUnsafe(head.length + bytes + (chunked ? 2 : 0));
-  let at = framed.write(head, 'latin1');
-  for (const buffer of buffers) at += buffer.copy(framed, at);
-  if (chunked) framed.write('\r\n', at, 'latin1');
-  lastJoin = { buffers, chunked, framed };
-  return framed;
 }

@@ -16,7 +16,7 @@ const sockets = (): Promise<number> =>
 
 const start = async (shorter: Partial<ServerLimits>): Promise<void> => {
   const limits = { ...DEFAULT_SERVER_LIMITS, connections: 3, ...shorter };
-  server = createServer({ limits, log, clock, onRefusedToken: () => undefined });
+  server = createServer({ limits, log, clock, nextRequestId: () => 'r', onRefusedToken: () => undefined });
   server.post('/echo', async (request) => request.body);
   server.get('/late', () => new Promise((resolve) => setTimeout(() => resolve({ late: true }), 300)));
   await server.listen({ port: 0, host: '127.0.0.1' });

@@ -1,17 +1,22 @@
 /**
- * A small client of the sync protocol over HTTP, for tests and benchmarks. It keeps what the client core keeps (S chapter 16), verifies
+ * A small client of the sync protocol over HTTP or WebSocket, for tests and benchmarks. It keeps what the client core keeps (S chapter 16), verifies
  * checksums and the order of lines at each completion, and can disconnect and resume at any point.
  */
-import { request as httpRequest, type Agent, type ClientRequest, type IncomingMessage } from 'node:http';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import type { Agent, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createClientModel, type ClientModel } from './client-model.ts';
 import { createLineCounter, createLineReader, type WireLine } from './line-reader.ts';
+import { http, RefusedError, webSocket } from './transports.ts';
 
 export interface ProtocolClientOptions {
   /** `http://host:port` */
   readonly endpoint: string;
   readonly token: string | (() => string | Promise<string>);
+  /** Default HTTP. Over WebSocket lines are always BSON, and `acceptEncoding` means compressed messages. */
+  readonly transport?: 'http' | 'websocket';
+  /** WebSocket: payloads that may be under way; default 10, as clients have it. */
+  readonly credit?: number;
   readonly encoding?: 'bson' | 'ndjson';
   readonly clientId?: string;
   /** `streams` of the request (S-531); absent: default streams only. */
@@ -27,17 +32,7 @@ export interface ProtocolClientOptions {
   readonly onComplete?: () => void;
 }
 
-/** The service refused a session or a request. */
-export class RefusedError extends Error {
-  readonly status: number;
-  readonly body: string;
-  constructor(status: number, body: string) {
-    super(`HTTP ${status}: ${body}`);
-    this.name = 'RefusedError';
-    this.status = status;
-    this.body = body;
-  }
-}
+export { RefusedError };
 
 export interface ProtocolClient extends Omit<ClientModel, 'begin' | 'handle'> {
   /** Every line of the present session, newest last, at most 10,000; nothing when counting. */
@@ -58,6 +53,7 @@ export interface ProtocolClient extends Omit<ClientModel, 'begin' | 'handle'> {
 }
 
 const KEPT_LINES = 10_000;
+const DEFAULT_CREDIT = 10;
 
 export function createProtocolClient(options: ProtocolClientOptions): ProtocolClient {
   const encoding = options.encoding ?? 'bson';
@@ -65,7 +61,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
   const { store, counts } = model;
   const waiting = new Set<() => void>();
   let lines: WireLine[] = [];
-  let open: { readonly request: ClientRequest; response: IncomingMessage | null } | null = null;
+  let open: { destroy(): void; socket: Socket | null } | null = null;
   let failure: Error | null = null;
   let over = true;
   let ended = Promise.resolve();
@@ -94,7 +90,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
           }
         } catch (error) {
           failure = error as Error;
-          open?.request.destroy();
+          open?.destroy();
           reject(failure);
         }
       });
@@ -120,32 +116,22 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
       encoding === 'bson'
         ? 'application/vnd.powersync.bson-stream;q=0.9,application/x-ndjson;q=0.8'
         : 'application/x-ndjson';
-    const request = httpRequest(`${options.endpoint}/sync/stream`, {
-      method: 'POST',
-      ...(options.agent === undefined ? { agent: false } : { agent: options.agent }),
-      headers: {
-        authorization: `Token ${token}`,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-        accept,
-        ...(options.acceptEncoding === undefined ? {} : { 'accept-encoding': options.acceptEncoding }),
-      },
+    const transport = options.transport === 'websocket' ? webSocket : http;
+    const { opened, destroy } = transport.open({
+      ...{ endpoint: options.endpoint, token, body, accept },
+      acceptEncoding: options.acceptEncoding,
+      agent: options.agent,
+      credit: options.credit ?? DEFAULT_CREDIT,
     });
-    const mine = { request, response: null as IncomingMessage | null };
+    const mine = { destroy, socket: null as Socket | null };
     open = mine;
     failure = null;
     model.begin();
     lines = [];
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      request.once('response', resolve);
-      request.once('error', reject);
-      request.end(body);
-    });
-    request.on('error', () => undefined);
-    mine.response = response;
-    if (response.statusCode !== 200) throw new RefusedError(response.statusCode ?? 0, await textOf(response));
+    const { response, lines: stream, socket } = await opened;
+    mine.socket = socket;
     over = false;
-    const done = read(decompressed(response));
+    const done = read(stream);
     ended = done.finally(() => {
       if (open !== mine) return;
       over = true;
@@ -160,7 +146,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
   };
 
   const disconnect = (): void => {
-    open?.request.destroy();
+    open?.destroy();
     open = null;
     over = true;
   };
@@ -222,22 +208,7 @@ export function createProtocolClient(options: ProtocolClientOptions): ProtocolCl
       const answer = (await response.json()) as { data: { write_checkpoint: string } };
       return BigInt(answer.data.write_checkpoint);
     },
-    pause: () => void open?.response?.socket.pause(),
-    resume: () => void open?.response?.socket.resume(),
+    pause: () => void open?.socket?.pause(),
+    resume: () => void open?.socket?.resume(),
   };
-}
-
-function decompressed(response: IncomingMessage): Readable {
-  const encoding = response.headers['content-encoding'];
-  if (encoding === undefined) return response;
-  const stream = encoding === 'gzip' ? createGunzip() : createZstdDecompress();
-  response.on('error', (error) => stream.destroy(error));
-  return response.pipe(stream);
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const part of response) text += part as string;
-  return text;
 }

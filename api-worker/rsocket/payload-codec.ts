@@ -1,0 +1,43 @@
+/** Metadata and requests of clients, by the MIME type that they announce (S-594…S-596). */
+import { deserialize } from 'bson';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+
+/** Reads one document; throws PSYNC_S2001 (400) when the bytes are none. */
+export type ReadDocument = (bytes: Buffer) => Record<string, unknown>;
+
+/** Null for other MIME types. */
+export function documentReader(mime: string): ReadDocument | null {
+  switch (mime.toLowerCase().split(';')[0]?.trim()) {
+    case 'application/json':
+      return readJson;
+    case 'application/bson':
+      return readBson;
+    default:
+      return null;
+  }
+}
+
+function readJson(bytes: Buffer): Record<string, unknown> {
+  // Older clients announce JSON and send BSON (wire/11); its first byte is a length, which JSON never begins with.
+  if (bytes.length >= 5 && bytes.readUInt32LE(0) === bytes.length) return readBson(bytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw invalid('JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('JSON');
+  return value as Record<string, unknown>;
+}
+
+function readBson(bytes: Buffer): Record<string, unknown> {
+  try {
+    return deserialize(bytes, { useBigInt64: true, allowObjectSmallerThanBufferSize: false });
+  } catch {
+    throw invalid('BSON');
+  }
+}
+
+function invalid(format: string): Error {
+  return codedError('PSYNC_S2001', `The payload is no valid ${format} document`, { status: 400 });
+}

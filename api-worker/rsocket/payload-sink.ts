@@ -1,0 +1,156 @@
+/** A sync stream as payloads of one RSocket stream: a line each, never more than the client has asked for (S-597, S-598). */
+import type { Clock, Timer } from '#core/platform/clock.ts';
+import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
+import type { EncodedLine } from '#core/protocol/lines.ts';
+import { HIGH_WATER_BYTES, type SocketWriter } from '../connection/socket-writer.ts';
+import type { LineSink } from '../session/contract.ts';
+import { MAX_REQUEST_N } from './frames.ts';
+import { compressedMessage, plainMessage, type Message } from './websocket-frames.ts';
+
+export interface PayloadSink extends LineSink {
+  listen(listener: { drained(): void; closed(): void }): void;
+  /** The client asks for more payloads. */
+  request(n: number): void;
+  /** The connection has taken something of what waited. */
+  progress(): void;
+  /** The client cancelled, or the connection is gone. */
+  close(): void;
+}
+
+export interface PayloadSinkOptions {
+  readonly stream: number;
+  readonly initialN: number;
+  /** The client accepts compressed messages. */
+  readonly compresses: boolean;
+  readonly writer: SocketWriter;
+  readonly clock: Clock;
+  /** Everything that the writer is given in between is one system call. */
+  readonly batch: (work: () => void) => void;
+  /** The stream has ended: in order, or with an error. */
+  readonly onEnd: (error: unknown) => void;
+  readonly onAbort: () => void;
+}
+
+const END_TIMEOUT_MS = 30_000;
+
+export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
+  const { stream, compresses, writer, clock, batch, onEnd, onAbort } = options;
+  let listener: { drained(): void; closed(): void } | null = null;
+  let credit = options.initialN;
+  /** Lines beyond the credit: at most one burst of the session, and a keep-alive (G9). */
+  let held: EncodedLine[] = [];
+  let heldSince = 0;
+  /** The last message that is being compressed; later ones wait for it. */
+  let compressing: Promise<void> | null = null;
+  let compressingBytes = 0;
+  let awaitsDrain = false;
+  let state: 'open' | 'ending' | 'ended' = 'open';
+  let endTimer: Timer | null = null;
+  const sentBefore = writer.sentBytes;
+
+  const isWritable = (): boolean =>
+    state === 'open' && held.length === 0 && credit > 0 && writer.waitingBytes + compressingBytes < HIGH_WATER_BYTES;
+
+  const settle = (): void => {
+    if (state === 'ending' && held.length === 0 && compressing === null) {
+      state = 'ended';
+      endTimer?.cancel();
+      return onEnd(null);
+    }
+    if (!awaitsDrain || !isWritable()) return;
+    awaitsDrain = false;
+    listener?.drained();
+  };
+
+  const write = (message: Message): void => {
+    if (state !== 'ended') writer.write(message.buffers, message.bytes, false);
+  };
+
+  const sendLine = (line: EncodedLine): void => {
+    credit--;
+    const message = compresses ? compressedMessage(line, stream) : plainMessage(line, stream);
+    if (compressing === null && !(message instanceof Promise)) return write(message);
+    compressingBytes += line.bytes;
+    const turn: Promise<void> = Promise.all([message, compressing]).then(
+      ([ready]) => {
+        compressingBytes -= line.bytes;
+        if (compressing === turn) compressing = null;
+        write(ready);
+        settle();
+      },
+      () => onAbort(),
+    );
+    compressing = turn;
+  };
+
+  const sendHeld = (): void => {
+    if (held.length === 0) return;
+    const ready = held.splice(0, credit);
+    batch(() => ready.forEach(sendLine));
+    heldSince = clock.monotonic();
+  };
+
+  const end = (error: unknown): void => {
+    listener = null;
+    if (state === 'ended') return;
+    if (error !== null) {
+      state = 'ended';
+      held = [];
+      return onEnd(error);
+    }
+    state = 'ending';
+    // nobody watches a client that does not take the rest
+    endTimer = clock.setTimer(END_TIMEOUT_MS, onAbort);
+    settle();
+  };
+
+  return {
+    encoding: bsonEncoding,
+    listen(to) {
+      listener = to;
+    },
+    send(lines) {
+      if (state !== 'open') return;
+      if (held.length > 0 || lines.length > credit) {
+        if (held.length === 0) heldSince = clock.monotonic();
+        held.push(...lines);
+        return sendHeld();
+      }
+      batch(() => lines.forEach(sendLine));
+    },
+    request(n) {
+      // the sum of what was asked for is bounded by the protocol too
+      credit = Math.min(credit + n, MAX_REQUEST_N);
+      sendHeld();
+      settle();
+    },
+    progress: settle,
+    get writable() {
+      const writable = isWritable();
+      if (!writable) awaitsDrain = true;
+      return writable;
+    },
+    get sentBytes() {
+      return writer.sentBytes - sentBefore;
+    },
+    get stalledSince() {
+      return held.length > 0 ? heldSince : writer.stalledSince;
+    },
+    fail: end,
+    end: () => end(null),
+    abort() {
+      listener = null;
+      state = 'ended';
+      held = [];
+      onAbort();
+    },
+    close() {
+      const informed = listener;
+      listener = null;
+      state = 'ended';
+      held = [];
+      endTimer?.cancel();
+      informed?.closed();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Messages of the server in WebSocket framing (RFC 6455, 5.2: one frame, not masked). They are made once per line: for all clients that have
+ * the same stream id, which is every one that is served the usual way.
+ */
+import type { EncodedLine } from '#core/protocol/lines.ts';
+import { deflateLine, storedBlock, STORED_BYTES } from '../http/compression.ts';
+import { payloadHeader } from './frames.ts';
+
+export interface Message {
+  readonly buffers: readonly Buffer[];
+  readonly bytes: number;
+}
+
+const FINAL_BINARY = 0x82;
+/** The message is compressed (RFC 7692, 6). */
+const COMPRESSED = 0x40;
+const MAX_SHORT = 125;
+
+/** What stands before the bytes of a message. */
+export function frameHeader(length: number, compressed: boolean): Buffer {
+  const first = FINAL_BINARY | (compressed ? COMPRESSED : 0);
+  if (length <= MAX_SHORT) return Buffer.of(first, length);
+  const header = Buffer.alloc(length <= 0xffff ? 4 : 10);
+  header[0] = first;
+  header[1] = length <= 0xffff ? 126 : 127;
+  if (length <= 0xffff) header.writeUInt16BE(length, 2);
+  else header.writeBigUInt64BE(BigInt(length), 2);
+  return header;
+}
+
+/** A frame of the protocol as a message. */
+export function messageOf(frame: Buffer): Message {
+  const head = frameHeader(frame.length, false);
+  return { buffers: [head, frame], bytes: head.length + frame.length };
+}
+
+interface Made {
+  readonly stream: number;
+  readonly message: Message;
+}
+const plain = new WeakMap<EncodedLine, Made>();
+const compressed = new WeakMap<EncodedLine, Made>();
+
+/** A line as the payload of a stream. */
+export function plainMessage(line: EncodedLine, stream: number): Message {
+  const known = plain.get(line);
+  if (known !== undefined && known.stream === stream) return known.message;
+  const payload = payloadHeader(stream);
+  const head = frameHeader(payload.length + line.bytes, false);
+  const lead = Buffer.concat([head, payload]);
+  const message = { buffers: [lead, ...line.parts], bytes: lead.length + line.bytes };
+  plain.set(line, { stream, message });
+  return message;
+}
+
+/** A line compressed for a client that accepts it: without context, so that it is the same for all of them. Small ones stay as they are. */
+export function compressedMessage(line: EncodedLine, stream: number): Message | Promise<Message> {
+  if (line.bytes < STORED_BYTES) return plainMessage(line, stream);
+  const known = compressed.get(line);
+  if (known !== undefined && known.stream === stream) return known.message;
+  const deflated = deflateLine(line);
+  const make = (blocks: Buffer): Message => {
+    // the header is not worth a block of its own kind; the last four bytes are those that the client adds again (RFC 7692, 7.2.1)
+    const lead = storedBlock(payloadHeader(stream));
+    const body = blocks.subarray(0, blocks.length - 4);
+    const head = frameHeader(lead.length + body.length, true);
+    const first = Buffer.concat([head, lead]);
+    const message = { buffers: [first, body], bytes: first.length + body.length };
+    compressed.set(line, { stream, message });
+    return message;
+  };
+  return Buffer.isBuffer(deflated) ? make(deflated) : deflated.then(make);
+}
