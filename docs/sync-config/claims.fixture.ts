@@ -1,4 +1,5 @@
 /** For docs.test.ts: what blocks and tables of a page claim, as something that can be asked and what must come of it. */
+import { stringify } from 'yaml';
 import { expressionOf } from '#core/sync-config/testing/support.ts';
 import { printFindings } from '#core/sync-config/testing/mistakes.ts';
 import type { Block } from '#core/sync-config/testing/markdown.ts';
@@ -74,6 +75,9 @@ function blockClaim(
 /** Tables that claim something are known by their columns. */
 export function tableClaims({ tables }: Page, club: Club): Claim[] {
   return tables.flatMap((table) => {
+    if (table.columns.includes('Form with a CTE')) return rowsOf(table).map((row) => cteClaim(row, club));
+    if (table.columns.includes('Parameter query')) return rowsOf(table).map((row) => parameterClaim(row, club));
+    if (table.columns.includes('Table in the app')) return rowsOf(table).map(namesClaim);
     if (table.columns.includes('Ben gets')) return rowsOf(table).map((row) => benClaim(row, club));
     if (table.columns.indexOf('Code') > 0) return rowsOf(table).map(refusal);
     return table.columns.includes('Result') ? rowsOf(table).map(example) : [];
@@ -93,14 +97,59 @@ function queryOf({ Query, Condition = '' }: Row): string {
 
 function benClaim(row: Row, club: Club): Claim {
   const query = queryOf(row);
-  const { 'Ben gets': given = '', Buckets: buckets } = row;
+  return rowsClaim(query, streamOf(query), row, club);
+}
+
+/** What Ben gets of the only stream of a config. */
+function rowsClaim(name: string, config: string, { 'Ben gets': given = '', Buckets: buckets }: Row, club: Club): Claim {
   const ids = given === 'nothing' ? [] : given.split(' ');
-  const test = benTest(query, ids, buckets === undefined ? null : Number(buckets), club);
+  const test = benTest(config, { ids, buckets: buckets === undefined ? null : Number(buckets) }, club);
   return {
-    name: `Ben gets ${given} of ${query}`,
+    name: `Ben gets ${given} of ${name}`,
     expected: [],
     // what clients could ask for without a token is shown, too
-    actual: async () => (await runTests(streamOf(query), test, club)).filter((item) => !item.includes('PSYNC_R2401')),
+    actual: async () => (await runTests(config, test, club)).filter((item) => !item.includes('PSYNC_R2401')),
+  };
+}
+
+/** A condition on trips, or what follows SELECT trips.*, with the CTEs of ctes.md. */
+function cteClaim(row: Row, club: Club): Claim {
+  const { 'Form with a CTE': form = '' } = row;
+  const query = form.startsWith('FROM') ? `SELECT trips.* ${form}` : queryOf({ Condition: form });
+  const ctes = {
+    my_boats: 'SELECT boat_id FROM crew WHERE sailor_id = auth.user_id()',
+    my_crews: 'SELECT boat_id, role FROM crew WHERE sailor_id = auth.user_id()',
+  };
+  return rowsClaim(form, stringify({ config: { edition: 3 }, streams: { s: { with: ctes, query } } }), row, club);
+}
+
+/** How many buckets Ben has of a parameter query. */
+function parameterClaim({ 'Parameter query': query = '', Buckets: buckets }: Row, club: Club): Claim {
+  const columns = query.slice('SELECT '.length, query.search(/ ?(FROM|WHERE|$)/));
+  const names = columns.split(',').map((column) => column.trim().split(' ').at(-1) ?? '');
+  const conditions = names.filter((name) => name !== '').map((name) => `id = bucket.${name}`);
+  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  const definition = { parameters: query, data: `SELECT * FROM sailors${where}` };
+  const config = stringify({ bucket_definitions: { s: definition } });
+  const test = benTest(config, { ids: null, buckets: Number(buckets) }, club);
+  return { name: `${buckets} of ${query}`, expected: [], actual: () => runTests(config, test, club) };
+}
+
+/** Table and columns in the app; and which table is read. */
+function namesClaim({ Query: query = '', Reads: reads, 'Table in the app': table, Columns: columns = '' }: Row): Claim {
+  const star = 'as in the source';
+  const names = columns.replaceAll('`', '').split(/, (?:and )?/);
+  return {
+    name: `${query} is ${table}`,
+    expected: [{ table, reads: reads ?? null, columns: names }],
+    actual: () =>
+      (compile(streamOf(query)).plan?.buckets ?? [])
+        .flatMap((bucket) => bucket.rules)
+        .map((rule) => ({
+          table: rule.objectType ?? rule.table.name,
+          reads: reads === undefined ? null : rule.table.name,
+          columns: rule.outputs.map((output) => (output.kind === 'star' ? star : output.name)),
+        })),
   };
 }
 

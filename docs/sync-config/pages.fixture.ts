@@ -135,17 +135,22 @@ function clubTables(config: string, { tables }: Club): Club['tables'] {
   return Object.fromEntries(Object.entries(tables).filter(([name]) => read(name)));
 }
 
-/** What Ben gets of a query, as a test: ids of the only client table, and the number of his buckets. */
-export function benTest(query: string, ids: readonly string[], buckets: number | null, { ben }: Club): string {
-  const { plan } = compile(streamOf(query));
+/** What Ben gets of the only stream or definition, `s`: ids of its only client table (null: not asked), and the number of his buckets. */
+export function benTest(
+  config: string,
+  { ids, buckets }: { readonly ids: readonly string[] | null; readonly buckets: number | null },
+  { ben }: Club,
+): string {
+  const { plan } = compile(config);
   const table = plan?.buckets[0]?.rules[0]?.objectType ?? '';
+  const isDefault = plan?.streams[0]?.autoSubscribe === true && plan.streams[0].legacy;
   const test = {
-    name: query,
+    name: 'what Ben gets',
     token: ben.token,
     connection: ben.connection,
-    defaults: false,
-    subscriptions: [{ stream: 's', parameters: ben.subscription }],
-    expect: { s: ids.length === 0 ? {} : { [table]: ids } },
+    defaults: isDefault,
+    subscriptions: isDefault ? [] : [{ stream: 's', parameters: ben.subscription }],
+    ...(ids === null ? {} : { expect: { s: ids.length === 0 ? {} : { [table]: ids } } }),
     ...(buckets === null ? {} : { buckets }),
   };
   return stringify({ tests: [test] });
