@@ -33,25 +33,25 @@ export function checkNames(file: TestFile, plan: SyncPlan, given: GivenTables, d
       // with rows the test fails, and says why
       for (const { name, place, rows } of stream.tables) {
         if (rows.length === 0 && !tables.includes(name))
-          warn(place, `Stream "${stream.name}" never gives rows of "${name}"${orRather(name, tables)}`);
+          warn(place, `Stream "${stream.name}" never gives rows of "${name}"${orRather(name, tables, 'it gives')}`);
       }
     }
     const all = [...new Set([...given.values()].flat())];
     for (const { name, place } of test.never)
-      if (!all.includes(name)) warn(place, `No stream gives rows of "${name}"${orRather(name, all)}`);
+      if (!all.includes(name)) warn(place, `No stream gives rows of "${name}"${orRather(name, all, 'they give')}`);
   }
 }
 
 function checkStream(name: string, { start, end }: Place, streams: GivenTables, diagnostics: Diagnostics): void {
   if (streams.has(name)) return;
-  const message = `The sync config has no stream "${name}"${orRather(name, [...streams.keys()])}`;
+  const message = `The sync config has no stream "${name}"${orRather(name, [...streams.keys()], 'it has')}`;
   diagnostics.report('error', 'PSYNC_R1302', message, start, end);
 }
 
-function orRather(name: string, known: readonly string[]): string {
+function orRather(name: string, known: readonly string[], has: string): string {
   const meant = didYouMean(name, known);
   if (meant !== null) return `; did you mean "${meant}"?`;
-  return known.length === 0 ? '.' : `; there are ${listed(known, 10)}.`;
+  return known.length === 0 ? '.' : `; ${has} ${listed(known, 10)}.`;
 }
 
 /** What a test says about a session that could not be otherwise: it proves nothing (warnings). */
@@ -67,7 +67,7 @@ export function checkProofs(
   for (const { name, place, tables } of test.expect ?? []) {
     // with rows the test fails, and says why
     if (session.streams.has(name) || tables.some(({ rows }) => rows.length > 0)) continue;
-    warn(place, `The session does not have stream "${name}", so that it gives nothing; name it under "subscriptions".`);
+    warn(place, `This can never fail: the session does not have stream "${name}". Name it under "subscriptions".`);
   }
   for (const { name: table, ids } of test.never) {
     const streams = [...given].filter(([, tables]) => tables.includes(table)).map(([stream]) => stream);
@@ -75,11 +75,11 @@ export function checkProofs(
     for (const { id, place } of streams.length === 0 ? [] : ids) {
       const possible = streams.filter((stream) => finder.exists(stream, table, id));
       if (possible.length === 0)
-        warn(place, `No row in this file gives the id "${id}" to "${table}": this can never fail.`);
+        warn(place, `This can never fail: no row in this file gives the id "${id}" to "${table}".`);
       else if (!possible.some((stream) => session.streams.has(stream)))
         warn(
           place,
-          `Only ${listed(possible)} could give this row, which the session does not have: this can never fail.`,
+          `This can never fail: only ${listed(possible)} could give the row, and the session does not have it.`,
         );
     }
   }

@@ -20,7 +20,7 @@ export interface TestOptions {
 }
 
 /** Bytes of a test file or sync config; what they may hold is checked when they are read. */
-const MAX_BYTES = 40_000_000;
+const MAX_BYTES = 20_000_000;
 
 /** Answers whether at least one test ran and all passed. */
 export async function testSyncConfigs(options: TestOptions): Promise<boolean> {

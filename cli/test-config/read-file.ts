@@ -10,7 +10,7 @@ import { readTables, type KnownSources } from './read-tables.ts';
 import { readTests } from './read-tests.ts';
 
 /** Longest accepted file, in UTF-16 units. */
-const MAX_LENGTH = 10_000_000;
+const MAX_LENGTH = 5_000_000;
 const STACK_ENDED = /call stack/i;
 
 /** Null exactly when there is an error among the findings. Never throws for what a file says. */
@@ -84,6 +84,7 @@ function readConfigReference(
     return null;
   }
   if (content !== undefined) {
+    if (reader.text(content) === null) return null;
     const found = reader.query(content.value, '"sync_config_content"', content.key);
     return found === null ? null : { kind: 'inline', text: found.sql, locate: found.locate };
   }
@@ -115,7 +116,7 @@ function readSources(one: Entry | undefined, several: Entry | undefined, reader:
 }
 
 function readKind(entry: Entry, reader: FileReader): SourceKind | null {
-  const target = reader.values.follow(entry.value);
+  const target = reader.attempt(() => reader.values.follow(entry.value), entry.key);
   const value = isScalar(target) ? target.value : null;
   const kind = KINDS.find((known) => known === value);
   if (kind !== undefined) return kind;

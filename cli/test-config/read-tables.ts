@@ -28,7 +28,7 @@ export const DEFAULT_SCHEMAS: Readonly<Record<SourceKind, string>> = {
 };
 
 /** Rows of one file. */
-const MAX_ROWS = 100_000;
+const MAX_ROWS = 20_000;
 
 export function readTables(tables: Entry, sources: KnownSources, reader: FileReader): PlacedTable[] {
   const found = new Map<string, PlacedTable>();

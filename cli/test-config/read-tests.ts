@@ -1,5 +1,5 @@
 /** `tests:` of a test file. */
-import type { Node } from 'yaml';
+import { isMap, type Node } from 'yaml';
 import type { SessionRequest } from '#core/sync-config/contract.ts';
 import { renderValue } from '#core/sync-config/evaluate/output.ts';
 import { valueToText } from '#core/sync-config/evaluate/numbers.ts';
@@ -33,7 +33,8 @@ const TEST_KEYS = [
 const SESSION_ERRORS = ['PSYNC_S2305'];
 
 export function readTests(tests: Entry, reader: FileReader): TestCase[] {
-  const items = reader.list(tests.value, '"tests"', tests.key) ?? [];
+  const items = reader.list(tests.value, '"tests"', tests.key);
+  if (items === null) return [];
   if (items.length === 0) reader.error('PSYNC_R1203', '"tests" must not be empty; add a test.', tests.key);
   if (items.length > MAX_TESTS)
     reader.error('PSYNC_R1304', `A file has at most ${MAX_TESTS} tests; split it.`, tests.key);
@@ -41,7 +42,7 @@ export function readTests(tests: Entry, reader: FileReader): TestCase[] {
   return items.slice(0, MAX_TESTS).flatMap((item) => {
     const test = readTest(item, tests.key, reader);
     if (test === null) return [];
-    if (names.has(test.name)) {
+    if (test.name !== '' && names.has(test.name)) {
       const at = { text: test.name, ...test.place };
       reader.error('PSYNC_R1211', `There are two tests with the name "${test.name}"; rename one of them.`, at);
     }
@@ -95,7 +96,8 @@ function readUser(parts: Parts, at: Key, reader: FileReader): Pick<SessionReques
   const entry = token ?? user;
   if (entry === undefined) return { userId: '', claims: {} };
   const claims = token === undefined ? { sub: readJson(entry, reader) } : readObject(token, reader);
-  const { sub } = claims;
+  if (claims === null) return { userId: '', claims: {} };
+  const { sub } = claims as { readonly sub?: unknown };
   if (typeof sub === 'string' && sub !== '') return { userId: sub, claims };
   if (typeof sub === 'number' || typeof sub === 'bigint') return { userId: String(sub), claims };
   const message = token === undefined ? '"user" must be the id of a user.' : '"token" needs "sub", the id of the user.';
@@ -107,9 +109,9 @@ function readJson({ key, value }: Entry, reader: FileReader): unknown {
   return reader.attempt(() => reader.values.jsonValue(value), key);
 }
 
-function readObject(entry: Entry, reader: FileReader): Readonly<Record<string, unknown>> {
-  if (reader.entries(entry.value, `"${entry.key.text}"`, entry.key) === null) return {};
-  return (readJson(entry, reader) ?? {}) as Readonly<Record<string, unknown>>;
+function readObject(entry: Entry, reader: FileReader): Readonly<Record<string, unknown>> | null {
+  if (reader.entries(entry.value, `"${entry.key.text}"`, entry.key) === null) return null;
+  return readJson(entry, reader) as Readonly<Record<string, unknown>> | null;
 }
 
 function readSubscriptions(
@@ -120,8 +122,10 @@ function readSubscriptions(
   const places: Place[] = [];
   if (entry === undefined) return { subscriptions, places };
   for (const item of reader.list(entry.value, '"subscriptions"', entry.key) ?? []) {
+    const entries = reader.entries(item, 'A subscription', entry.key);
+    if (entries === null) continue;
     const parts = new Map<string, Entry>();
-    for (const part of reader.entries(item, 'A subscription', entry.key) ?? []) {
+    for (const part of entries) {
       parts.set(part.key.text, part);
       const known = ['stream', 'parameters', 'priority'];
       if (!known.includes(part.key.text)) reader.unknownKey(part, 'a subscription', known);
@@ -186,7 +190,7 @@ function readStreams(expect: Entry, reader: FileReader): ExpectedStream[] {
   return streams.map((stream) => ({
     name: stream.key.text,
     place: stream.key,
-    tables: (reader.entries(stream.value, `Stream "${stream.key.text}"`, stream.key) ?? []).map((table) =>
+    tables: (reader.entries(stream.value, `What stream "${stream.key.text}" gives`, stream.key) ?? []).map((table) =>
       readExpectedTable(table, reader),
     ),
   }));
@@ -209,9 +213,8 @@ function readExpectedTable(table: Entry, reader: FileReader): ExpectedTable {
 /** An id, or a map of all columns. */
 function readExpectedRow(item: Node | null, table: Key, reader: FileReader): ExpectedRow | null {
   const place = reader.place(item, table);
-  const value = reader.attempt(() => reader.values.fixtureValue(item), table);
-  if (value === null) return null;
-  if (value.kind === 'scalar') {
+  const target = reader.attempt(() => reader.values.follow(item), table);
+  if (!isMap(target)) {
     const id = readId(item, table, reader);
     return id === null ? null : { id, place, columns: null };
   }

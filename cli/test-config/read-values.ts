@@ -1,5 +1,5 @@
 /** YAML values of a test file as what they stand for: SQLite values of rows, JSON of tokens and parameters. */
-import { isAlias, isMap, isScalar, isSeq, type Document, type Node } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, visit, type Alias, type Document, type Node } from 'yaml';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { renderValue } from '#core/sync-config/evaluate/output.ts';
 import { MAX_INTEGER, MIN_INTEGER } from '#core/sync-config/evaluate/numbers.ts';
@@ -20,7 +20,10 @@ export type FixtureValue =
   | { readonly kind: 'json'; readonly text: string };
 
 export interface ValueReader {
-  /** What an alias stands for. Throws PSYNC_R1304 when the file unfolds into too many values, as the others do. */
+  /**
+   * What an alias stands for, else the node itself. Throws ValueError when there is no such anchor, and PSYNC_R1304 when the file unfolds
+   * into too many values; so do the others.
+   */
   follow(node: Node | null): Node | null;
   /** A value of a row. Throws ValueError. */
   fixtureValue(node: Node | null): FixtureValue;
@@ -29,32 +32,34 @@ export interface ValueReader {
 }
 
 /** Values in one file, each alias counted as often as it stands there: a file cannot unfold into more. */
-const MAX_VALUES = 2_000_000;
+const MAX_VALUES = 500_000;
 /** As deep as parameters of a session may be. */
 const MAX_DEPTH = 32;
 
 export function createValueReader(document: Document): ValueReader {
   let values = 0;
+  let aliases: ReadonlyMap<Alias, Node> | null = null;
   const follow = (node: Node | null): Node | null => {
-    const target = isAlias(node) ? ((node.resolve(document) as Node | undefined) ?? null) : node;
+    const target = isAlias(node) ? (aliases ??= resolveAliases(document)).get(node) : node;
+    if (target === undefined) throw new ValueError('There is no anchor of this name above.', node);
     if (++values > MAX_VALUES)
       throw codedError('PSYNC_R1304', `The file has more than ${MAX_VALUES} values; use fewer rows.`);
     return target;
   };
-  const each = <T>(node: Node | null, depth: number, visit: Visit<T>): T => {
+  const each = <T>(node: Node | null, depth: number, build: Build<T>): T => {
     const target = follow(node);
     if (depth > MAX_DEPTH)
       throw new ValueError(`Lists and maps are nested deeper than ${MAX_DEPTH} levels here.`, node);
-    if (isSeq(target)) return visit.list(target.items.map((item) => each(item as Node | null, depth + 1, visit)));
+    if (isSeq(target)) return build.list(target.items.map((item) => each(item as Node | null, depth + 1, build)));
     if (isMap(target)) {
-      return visit.map(
+      return build.map(
         target.items.map(({ key, value }) => [
           keyOf(follow(key as Node | null)),
-          each(value as Node | null, depth + 1, visit),
+          each(value as Node | null, depth + 1, build),
         ]),
       );
     }
-    return visit.scalar(isScalar(target) ? target.value : null, target);
+    return build.scalar(isScalar(target) ? target.value : null, target);
   };
   return {
     follow,
@@ -67,13 +72,29 @@ export function createValueReader(document: Document): ValueReader {
   };
 }
 
-interface Visit<T> {
+/** What each alias of the document stands for: the last node above it with its anchor. */
+function resolveAliases(document: Document): Map<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const aliases = new Map<Alias, Node>();
+  visit(document, {
+    Alias: (_key, alias) => {
+      const target = anchors.get(alias.source);
+      if (target !== undefined) aliases.set(alias, target);
+    },
+    Value: (_key, node) => {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return aliases;
+}
+
+interface Build<T> {
   scalar(value: unknown, node: Node | null): T;
   list(items: readonly T[]): T;
   map(entries: readonly (readonly [string, T])[]): T;
 }
 
-const JSON_VALUE: Visit<unknown> = {
+const JSON_VALUE: Build<unknown> = {
   scalar: (value, node) => {
     if (value instanceof Uint8Array) throw new ValueError('JSON has no binary values.', node);
     if (typeof value !== 'bigint') return value;
@@ -84,7 +105,7 @@ const JSON_VALUE: Visit<unknown> = {
   map: (entries) => Object.fromEntries(entries),
 };
 
-const JSON_TEXT: Visit<string> = {
+const JSON_TEXT: Build<string> = {
   scalar: (value, node) => {
     if (typeof value === 'boolean') return String(value);
     const exact = sqliteValue(value, node);
