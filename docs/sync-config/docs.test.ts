@@ -1,11 +1,13 @@
 /**
  * The documentation of the sync config: everything that it claims is run.
  *
- * - ```yaml is a sync config without findings; `warns R2401` and `refused R2211` behind it say which it has. A ```text block behind it
- *   is what `millrace validate` prints (UPDATE=1 writes these anew). ```yaml test holds tests (`millrace test`) of the config above it, on the rows of README.md where
- *   it has none. ```sql holds queries of streams, one per paragraph; ```sql source is for the source database.
- * - A table with a column "Ben gets" (and "Buckets") says what Ben of README.md gets of a query, or of a condition on trips.
- * - A table with a column "Code" says how the conditions in its first column are refused; one with "Result", what the expressions give.
+ * - ```yaml is a sync config without findings; `warns R2401` and `refused R2211` behind it say which it has. A ```text block below
+ *   is what `millrace validate` prints: `UPDATE=1 vitest run --project unit docs/sync-config` writes these anew.
+ * - ```yaml test holds tests (`millrace test`) of the config above it, on the rows of README.md where it has none.
+ * - ```sql holds queries of streams, one per paragraph; ```sql source is for the source database; ```yaml service is a part of the
+ *   service's configuration.
+ * - Tables: "Ben gets" (and "Buckets") is what Ben of README.md gets of a query, or of a condition on trips; "Code" is how one is refused;
+ *   "Result" is what an expression gives; "Table in the app" and "Columns" are what becomes of names.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
