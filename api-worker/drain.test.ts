@@ -177,6 +177,7 @@ describe('the ends of many sessions', () => {
       log: silent,
       figures: {
         operationsSynced: () => undefined,
+        clientAwaited: () => undefined,
         dataSynced: () => undefined,
         checkpointSent: () => undefined,
         streamEnded: () => undefined,

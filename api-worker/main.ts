@@ -134,6 +134,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     log,
     figures: {
       operationsSynced: metrics.operationsSynced,
+      clientAwaited: metrics.clientAwaited,
       dataSynced: metrics.dataSynced,
       checkpointSent: () => metrics.commitSent((clock.now() - storedMs) / 1000),
       streamEnded: metrics.streamEnded,

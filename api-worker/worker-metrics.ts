@@ -6,7 +6,8 @@ import type { FeedFigures } from './feed/feed.ts';
 import type { CloseReason } from './session/contract.ts';
 
 export interface WorkerMetrics {
-  operationsSynced(count: number): void;
+  operationsSynced(count: number, stream: string, bytes: number): void;
+  clientAwaited(): void;
   dataSynced(bytes: number): void;
   dataSent(bytes: number): void;
   connections(count: number): void;
@@ -27,11 +28,22 @@ export interface WorkerMetricsOptions {
   readonly pages: () => ReturnType<ChunkPages['figures']>;
 }
 
+/** Streams beyond this many share a label: a sync config decides how many there are, not we. */
+const MAX_STREAM_LABELS = 200;
+const OTHER_STREAMS = 'other';
+
 /** Gauges follow what they show at this interval. */
 const GAUGE_INTERVAL_MS = 5000;
 
 export function createWorkerMetrics({ metrics, clock, feed, pages }: WorkerMetricsOptions): WorkerMetrics {
   let timer: Timer;
+  const streams = new Set<string>();
+  const labelOf = (stream: string): string => {
+    if (streams.has(stream)) return stream;
+    if (streams.size >= MAX_STREAM_LABELS) return OTHER_STREAMS;
+    streams.add(stream);
+    return stream;
+  };
   let before = { hits: 0, shared: 0, misses: 0 };
   const update = (): void => {
     const { heldBuckets, lookupBytes } = feed();
@@ -49,7 +61,13 @@ export function createWorkerMetrics({ metrics, clock, feed, pages }: WorkerMetri
   timer = clock.setTimer(GAUGE_INTERVAL_MS, update);
 
   return {
-    operationsSynced: (count) => metrics.powersync_operations_synced_total.inc(count),
+    operationsSynced(count, stream, bytes) {
+      metrics.powersync_operations_synced_total.inc(count);
+      const label = labelOf(stream);
+      metrics.millrace_stream_operations_synced_total.inc({ stream: label }, count);
+      metrics.millrace_stream_data_synced_bytes_total.inc({ stream: label }, bytes);
+    },
+    clientAwaited: () => metrics.millrace_client_waits_total.inc(),
     dataSynced: (bytes) => metrics.powersync_data_synced_bytes_total.inc(bytes),
     dataSent: (bytes) => metrics.powersync_data_sent_bytes_total.inc(bytes),
     connections: (count) => metrics.powersync_concurrent_connections.set(count),

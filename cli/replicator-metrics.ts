@@ -12,11 +12,13 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
     },
     flushed(source, figures) {
       metrics.powersync_chunks_replicated_total.inc();
-      if (figures.sourceTimeMs !== null)
-        metrics.millrace_replication_lag_seconds.set(
-          { source },
-          Math.max(0, clock.now() - figures.sourceTimeMs) / 1000,
-        );
+      const { sourceTimeMs, durationMs } = figures;
+      metrics.millrace_flush_seconds.observe({ source }, durationMs / 1000);
+      if (sourceTimeMs === null) return;
+      const seconds = Math.max(0, clock.now() - sourceTimeMs) / 1000;
+      metrics.millrace_replication_lag_seconds.set({ source }, seconds);
+      metrics.millrace_commit_stored_seconds.observe({ source }, seconds);
+      metrics.millrace_commit_decoded_seconds.observe({ source }, Math.max(0, seconds - durationMs / 1000));
     },
     copied: (source, rows) => metrics.millrace_snapshot_rows_total.inc({ source }, rows),
     leads: (source, leader) => metrics.millrace_replication_leader.set({ source }, leader ? 1 : 0),

@@ -3,11 +3,18 @@ import type { DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { CreateSessionResolver, SessionResolver, SyncPlan } from '#core/sync-config/contract.ts';
 
+export interface ActiveDefinition {
+  readonly id: number;
+  readonly prefix: string;
+  /** The stream or legacy definition that it belongs to; for figures. */
+  readonly stream: string;
+}
+
 export interface ActiveVersion {
   readonly version: number;
   readonly resolver: SessionResolver;
   /** Bucket definitions by identity. A bucket's name on the wire is `prefix` and its key (S-377). */
-  readonly buckets: ReadonlyMap<string, { readonly id: number; readonly prefix: string }>;
+  readonly buckets: ReadonlyMap<string, ActiveDefinition>;
   /** Ids of lookup definitions by identity. */
   readonly lookups: ReadonlyMap<string, number>;
 }
@@ -33,10 +40,11 @@ export function createVersionLoader(
 }
 
 function prepare(deployed: DeployedVersion, createResolver: CreateSessionResolver): ActiveVersion {
-  const buckets = new Map<string, { id: number; prefix: string }>();
+  const buckets = new Map<string, ActiveDefinition>();
   const lookups = new Map<string, number>();
   for (const { kind, identity, id, since, name } of deployed.definitions) {
-    if (kind === 'bucket') buckets.set(identity, { id, prefix: `${since}#${name}` });
+    if (kind === 'bucket')
+      buckets.set(identity, { id, prefix: `${since}#${name}`, stream: name.replace(/\|\d+$/, '') });
     else lookups.set(identity, id);
   }
   return {

@@ -33,7 +33,7 @@ export interface DeliveryOptions {
   readonly levels: Iterable<number>;
   readonly emit: (line: EncodedLine) => void;
   /** A page was taken out for sending; for figures. */
-  readonly onSent: (page: Page) => void;
+  readonly onSent: (page: Page, bucket: SessionBucket) => void;
   readonly onPage: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -110,7 +110,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     if (isLast && !matches(page, target)) return false;
     if (last === undefined) return false;
     for (const line of pages.lines(page, encoding, !isLast)) emit(line);
-    onSent(page);
+    onSent(page, bucket);
     bucket.position = last.lastOp;
     sentPages++;
     reserved -= slot.reserved;

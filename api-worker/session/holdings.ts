@@ -3,7 +3,7 @@ import type { BucketTotals } from '#core/bucket-storage/contract.ts';
 import type { BucketEntry, SubscriptionReason } from '#core/protocol/lines.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { ResolvedBucket } from '#core/sync-config/contract.ts';
-import type { ActiveVersion } from '../feed/active-version.ts';
+import type { ActiveDefinition, ActiveVersion } from '../feed/active-version.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { BucketHolder, Follower } from '../feed/follower.ts';
 import type { HeldBucket } from '../feed/held-buckets.ts';
@@ -11,6 +11,7 @@ import { sameReasons, type SharedLines } from './shared-lines.ts';
 
 export interface SessionBucket extends BucketHolder {
   readonly held: HeldBucket;
+  readonly stream: string;
   priority: number;
   reasons: readonly SubscriptionReason[];
   /** The client has every operation up to it. */
@@ -82,11 +83,12 @@ export function createHoldings({
     dirty.push(bucket);
   };
 
-  const add = (name: string, definition: number, resolved: ResolvedBucket): void => {
-    const bucket = feed.hold(definition, resolved.key, name, (held): SessionBucket => {
+  const add = (name: string, { id, stream }: ActiveDefinition, resolved: ResolvedBucket): void => {
+    const bucket = feed.hold(id, resolved.key, name, (held): SessionBucket => {
       const created: SessionBucket = {
         follower,
         held,
+        stream,
         priority: resolved.priority,
         reasons: resolved.reasons,
         position: positions?.get(name) ?? 0,
@@ -137,7 +139,7 @@ export function createHoldings({
       if (known !== undefined) {
         changed = update(known, resolved) || changed;
       } else {
-        add(name, definition.id, resolved);
+        add(name, definition, resolved);
         changed = true;
       }
     }

@@ -7,7 +7,10 @@ import type { Page } from '../chunks/pages.ts';
 import type { CloseReason, SyncRequest } from './contract.ts';
 
 export interface SessionFigures {
-  operationsSynced(count: number): void;
+  /** Of one stream of the sync config; bytes before compression. */
+  operationsSynced(count: number, stream: string, bytes: number): void;
+  /** A session waits for its client. */
+  clientAwaited(): void;
   /** Bytes of lines before compression (O-173). */
   dataSynced(bytes: number): void;
   /** A session has sent all of the checkpoint `op`. */
@@ -25,7 +28,9 @@ export interface SessionReport {
     lookups: number;
     names: () => string[];
   }): void;
-  page(page: Page): void;
+  page(page: Page, stream: string): void;
+  /** Nothing is added until the client has read. */
+  blocked(): void;
   sent(lines: number, bytes: number): void;
   completed(op: number): void;
   ended(reason: CloseReason, error: unknown, sentBytes: number): void;
@@ -82,14 +87,15 @@ export function createSessionReport(options: {
       };
       log.info(fields, 'New checkpoint');
     },
-    page(page) {
+    page(page, stream) {
       operations += page.operations;
       counts.put += page.counts.put;
       counts.remove += page.counts.remove;
       counts.move += page.counts.move;
       counts.clear += page.counts.clear;
-      figures.operationsSynced(page.operations);
+      figures.operationsSynced(page.operations, stream, page.bytes);
     },
+    blocked: figures.clientAwaited,
     sent(_lines, size) {
       bytes += size;
       figures.dataSynced(size);

@@ -126,7 +126,7 @@ export function startSession(
   /** Does what there is to do, until something has to be waited for. */
   function goOn(): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (!sink.writable) return void (state = 'blocked');
+      if (!sink.writable) return block();
       if (resolution === null) return resolve();
       const willAnnounce = hasNews() && (delivery === null || (mayInterrupt() && (news.urgent || isUnannounced())));
       // What was just resolved is used once even if it is outdated by now: a client makes progress however often its lookups change.
@@ -149,11 +149,17 @@ export function startSession(
       } else {
         // The first line tells the client that it is connected (S-618); a diff can wait for its data.
         if (progress === 'blocked' || !started || outputBytes >= COALESCE_BYTES) flush();
-        state = progress === 'blocked' && !sink.writable ? 'blocked' : 'sending';
-        if (progress === 'waiting' || state === 'blocked') return;
+        if (progress === 'blocked' && !sink.writable) return block();
+        state = 'sending';
+        if (progress === 'waiting') return;
       }
     }
     throw codedError('PSYNC_S0001', 'A sync session makes no progress. This is a bug: report it.');
+  }
+
+  function block(): void {
+    state = 'blocked';
+    report.blocked();
   }
 
   /** Something of what was announced is sent between two interruptions, so that data arrives however often there is news. */
@@ -329,7 +335,7 @@ export function startSession(
       buckets: unsent,
       levels,
       emit: add,
-      onSent: report.page,
+      onSent: (page, { stream }) => report.page(page, stream),
       onPage: () => on('page'),
       onError: (error) => on('failed', error),
     });

@@ -163,6 +163,7 @@ export function startDirectSession(
   const session = startSession(worker.dependencies, request, positions, sink, {
     started: () => undefined,
     announced: () => undefined,
+    blocked: () => undefined,
     page: () => undefined,
     sent: () => undefined,
     completed: () => undefined,

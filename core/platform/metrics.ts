@@ -14,6 +14,9 @@ export interface MetricDefinition {
   readonly buckets?: readonly number[];
 }
 
+/** Upper bounds for the stages of a change on its way: commit, decoded, stored, visible, sent. */
+const STAGE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
 /**
  * Every metric (O-172 … O-185, O-211). Names starting with `powersync_` are documented and keep their form
  * (wire/14-metrics.txt); ours start with `millrace_`. Append to the group a metric belongs to.
@@ -100,6 +103,23 @@ export const METRICS = {
     help: 'From a commit in bucket storage until this process can announce it',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
+  millrace_stream_operations_synced_total: {
+    kind: 'counter',
+    owner: 'api',
+    help: 'Operations sent to clients, by stream of the sync config',
+    labels: ['stream'],
+  },
+  millrace_stream_data_synced_bytes_total: {
+    kind: 'counter',
+    owner: 'api',
+    help: 'Uncompressed size of the operations sent to clients, by stream of the sync config',
+    labels: ['stream'],
+  },
+  millrace_client_waits_total: {
+    kind: 'counter',
+    owner: 'api',
+    help: 'Times that a sync stream had to wait until its client has read',
+  },
   millrace_sessions_woken_total: { kind: 'counter', owner: 'api', help: 'Sync streams that commits concerned' },
   millrace_held_buckets: { kind: 'gauge', owner: 'api', help: 'Different buckets held by streams of this process' },
   millrace_lookup_cache_bytes: { kind: 'gauge', owner: 'api', help: 'Cached results of parameter lookups' },
@@ -112,6 +132,27 @@ export const METRICS = {
     owner: 'replicator',
     help: 'From commit in the source to bucket storage',
     labels: ['source'],
+  },
+  millrace_commit_decoded_seconds: {
+    kind: 'histogram',
+    owner: 'replicator',
+    help: 'From commit in the source until it is decoded, evaluated and its flush begins',
+    labels: ['source'],
+    buckets: STAGE_SECONDS,
+  },
+  millrace_commit_stored_seconds: {
+    kind: 'histogram',
+    owner: 'replicator',
+    help: 'From commit in the source until it is durable in bucket storage',
+    labels: ['source'],
+    buckets: STAGE_SECONDS,
+  },
+  millrace_flush_seconds: {
+    kind: 'histogram',
+    owner: 'replicator',
+    help: 'Duration of a flush to bucket storage',
+    labels: ['source'],
+    buckets: STAGE_SECONDS,
   },
   millrace_replication_lag_bytes: {
     kind: 'gauge',
