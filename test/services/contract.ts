@@ -1,7 +1,7 @@
 /**
  * The seam between tests and the servers they need.
  *
- * Shared servers (`postgres()`, `mongodb()`, `redis()`) serve a whole test run: a test takes a database or a key prefix
+ * Shared servers (`postgres()`, `mongodb()`, `redis()`, `mysql()`) serve a whole test run: a test takes a database or a key prefix
  * of its own and never touches the rest. Private servers (`startPostgres()`, …) belong to one test, which may stop, kill
  * and start them.
  *
@@ -14,6 +14,7 @@ export const environmentNames = {
   postgres: 'MILLRACE_TEST_POSTGRES_URL',
   mongodb: 'MILLRACE_TEST_MONGODB_URL',
   redis: 'MILLRACE_TEST_REDIS_URL',
+  mysql: 'MILLRACE_TEST_MYSQL_URL',
   chromium: 'MILLRACE_TEST_CHROMIUM',
 } as const;
 
@@ -72,6 +73,13 @@ export type Redis = {
   createPrefix(): RedisPrefix;
 };
 
+/** MySQL with a row binlog and GTIDs, as a source needs it. The user in `url` may do everything. */
+export type Mysql = {
+  readonly origin: Origin;
+  readonly url: string;
+  createDatabase(): Promise<TestDatabase>;
+};
+
 export type RedisPrefix = {
   readonly url: string;
   /** Ends in `:`. */
@@ -111,6 +119,12 @@ export type RedisOptions = {
   arguments?: string[];
 };
 
+export type MysqlOptions = {
+  /** Further arguments, for example `['--binlog-row-image=MINIMAL']`. */
+  arguments?: string[];
+};
+
 export type PrivatePostgres = Postgres & Lifecycle;
 export type PrivateMongodb = Mongodb & Lifecycle;
 export type PrivateRedis = Redis & Lifecycle;
+export type PrivateMysql = Mysql & Lifecycle;

@@ -1,6 +1,7 @@
 import { chromium } from './chromium.ts';
 import { environmentNames } from './contract.ts';
 import { startMongodb } from './mongodb.ts';
+import { mysqlProgram } from './mysql-program.ts';
 import { dockerAnswers } from './docker-server.ts';
 import { postgresPrograms } from './postgres-programs.ts';
 import { startPostgres } from './postgres.ts';
@@ -39,6 +40,7 @@ export async function startServices(): Promise<RunningServices> {
     provide('chromium', async () => (await chromium()).executablePath),
     // Started by the tests that want it; installed here, where nobody's time runs out.
     installOlderPostgres(),
+    installMysql(),
   ]);
   return { stop: async () => void (await Promise.all(closers.map((close) => close()))) };
 }
@@ -47,5 +49,12 @@ async function installOlderPostgres(): Promise<void> {
   if (await dockerAnswers()) return;
   await postgresPrograms(15).catch((error: unknown) => {
     console.error(`No older Postgres for the tests: ${error instanceof Error ? error.message : String(error)}`);
+  });
+}
+
+async function installMysql(): Promise<void> {
+  if ((process.env[environmentNames.mysql] ?? '') !== '' || (await dockerAnswers())) return;
+  await mysqlProgram().catch((error: unknown) => {
+    console.error(`No mysql for the tests: ${error instanceof Error ? error.message : String(error)}`);
   });
 }
