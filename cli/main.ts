@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
+import { SCHEMA_LANGUAGES, type SchemaLanguage } from './generate-schema/contract.ts';
 import { VERSION } from './version.ts';
 
 /** Spellings with one dash and several letters (O-16), which option parsers read as `-c 64`. */
@@ -11,6 +12,12 @@ interface ConfigOptions {
   config?: string;
   configBase64?: string;
   syncConfigBase64?: string;
+}
+
+interface SchemaOptions {
+  output: SchemaLanguage;
+  outputPath?: string;
+  syncConfigFilePath?: string;
 }
 
 function flagsOf(options: ConfigOptions): ConfigFlags {
@@ -79,6 +86,20 @@ function program(): Command {
       const colours = process.stdout.isTTY && (NO_COLOR === undefined || NO_COLOR === '');
       const print = (text: string): void => void process.stdout.write(`${text}\n`);
       const ok = await testSyncConfigs({ ...options, paths, workingFolder: process.cwd(), colours, print });
+      if (!ok) process.exitCode = 1;
+    });
+  const generate = root.command('generate').description('what follows from a sync config');
+  withConfig(generate.command('schema'))
+    .description('the schema of the app, from the sync config and the tables of its sources')
+    .addOption(new Option('--output <language>', 'of the app').choices(SCHEMA_LANGUAGES).makeOptionMandatory())
+    .option('--output-path <file>', 'where to write it; default: standard output')
+    .option('--sync-config-file-path <file>', 'the sync config; default: that of the service configuration')
+    .action(async (options: ConfigOptions & SchemaOptions) => {
+      const { generateSchema } = await import('./generate-schema/command.ts');
+      const { output: language, outputPath = null, syncConfigFilePath: file = null } = options;
+      const print = (text: string): void => void process.stdout.write(text);
+      const report = (text: string): void => void process.stderr.write(`${text}\n`);
+      const ok = await generateSchema({ language, outputPath, file, flags: flagsOf(options), print, report });
       if (!ok) process.exitCode = 1;
     });
   root

@@ -24,6 +24,7 @@ import { compilerFor, deploySyncConfig, formatDiagnostic, schemaWarnings, type D
 import { createDiagnostics } from './diagnostics.ts';
 import { openStorage, sharesServer } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
+import { schemaRoute } from './schema-route.ts';
 import { readSourceTables, rememberSourceTables } from './source-tables.ts';
 import { validateText } from './validation.ts';
 import { VERSION } from './version.ts';
@@ -220,6 +221,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
                   now: () => clock.now(),
                 })(request),
             });
+            schemaRoute(server, { tokens: config.api.tokens, connections, sourceTables });
             extraRoutes?.(server);
           },
         });

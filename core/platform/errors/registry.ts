@@ -488,6 +488,12 @@ export const ERROR_REGISTRY = {
     remedy: 'Run "teardown TEARDOWN": the literal word confirms that slots and stored data are destroyed.',
     reference: 'O-311',
   },
+  PSYNC_S0103: {
+    severity: 'error',
+    status: 500,
+    summary: 'The file that a command was to write cannot be written',
+    remedy: 'Check path and permissions; what was there before is unchanged.',
+  },
   PSYNC_S0110: {
     severity: 'fatal',
     status: 500,
@@ -1251,6 +1257,12 @@ export const ERROR_REGISTRY = {
     remedy: 'Wait until processing ends, then try again.',
     audience: 'client',
     reference: 'wire/15',
+  },
+  PSYNC_S4107: {
+    severity: 'error',
+    status: 503,
+    summary: 'The tables of the sources cannot be listed',
+    remedy: 'See the message; "millrace test-connections" says what a source lacks.',
   },
 } as const satisfies Record<string, ErrorDefinition>;
 
