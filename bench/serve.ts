@@ -1,12 +1,17 @@
 /**
  * The API worker under load, in a process of its own, on real bucket storage. Prints one JSON line per scenario.
  *
- *     STORAGE=postgresql|mongodb CLIENTS=5000 OPERATIONS=200000 ENCODING=identity|gzip|zstd node bench/serve.ts [first-sync] [idle] [fan-out] [returning]
+ *     STORAGE=postgresql|mongodb CLIENTS=5000 OPERATIONS=200000 ENCODING=identity|gzip|zstd TRANSPORT=http|websocket \
+ *       node bench/serve.ts [first-sync] [concurrent] [compression] [idle] [fan-out] [returning]
+ *
+ * `concurrent`: AT_ONCE (10) first syncs at the same time. `compression`: bytes and processor time of our gzip against a compressor per connection.
+ * With ENCODING=gzip over WebSocket messages are compressed.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent } from 'node:http';
+import { Agent, request } from 'node:http';
+import { constants, createGunzip, createGzip } from 'node:zlib';
 import { SignJWT } from 'jose';
 import { commitAt, emptyBatch, write } from '#core/bucket-storage/conformance/content.ts';
 import type { BucketStorage, CommitNotice, ReplicationStream, SourceWriter } from '#core/bucket-storage/contract.ts';
@@ -14,7 +19,7 @@ import { open as openMongodb } from '#core/bucket-storage/mongodb/opener.fixture
 import { open as openPostgres } from '#core/bucket-storage/postgres/opener.fixture.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import { definitionSpecs } from '#core/sync-config/plan.ts';
-import { createProtocolClient, type ProtocolClient } from '#test/client/protocol-client.ts';
+import { createProtocolClient, type ProtocolClient, type ProtocolClientOptions } from '#test/client/protocol-client.ts';
 import { mongodb } from '#test/services/mongodb.ts';
 import { postgres } from '#test/services/postgres.ts';
 import { percentile, report } from './harness.ts';
@@ -24,6 +29,8 @@ const STORAGE = (process.env['STORAGE'] ?? 'postgresql') as 'postgresql' | 'mong
 const CLIENTS = Number(process.env['CLIENTS'] ?? 5000);
 const OPERATIONS = Number(process.env['OPERATIONS'] ?? 200_000);
 const ENCODING = process.env['ENCODING'] ?? 'identity';
+const TRANSPORT = (process.env['TRANSPORT'] ?? 'http') as 'http' | 'websocket';
+const AT_ONCE = Number(process.env['AT_ONCE'] ?? 10);
 const WARM_UP_OPERATIONS = 60_000;
 const AUDIENCE = 'bench';
 const scenarios = new Set(
@@ -54,7 +61,7 @@ let position = 1;
 const user = (index: number): string => `user-${index}`;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-if (scenarios.has('first-sync')) await firstSync();
+if (['first-sync', 'concurrent', 'compression'].some((name) => scenarios.has(name))) await firstSync();
 if (['idle', 'fan-out', 'returning'].some((name) => scenarios.has(name))) await manyClients();
 await storage.close();
 process.exit(0);
@@ -157,42 +164,129 @@ async function firstSync(): Promise<void> {
   await fill('large', OPERATIONS);
   for (const run of [1, 2, 3]) {
     const worker = await startWorker();
-    await oneSync(worker, 'warm-up', run, 'warm');
-    await oneSync(worker, 'first-sync', run);
-    // The same again: what fits into the worker's cache comes from there.
-    await oneSync(worker, 'second-sync', run);
+    await sync(worker, 'warm-up', { run, stream: 'warm' });
+    if (scenarios.has('first-sync')) {
+      await sync(worker, 'first-sync', { run });
+      // The same again: what fits into the worker's cache comes from there.
+      await sync(worker, 'second-sync', { run });
+    }
+    if (scenarios.has('concurrent')) await sync(worker, 'concurrent', { run, clients: AT_ONCE });
+    if (scenarios.has('compression') && run === 1) await compareCompression(worker);
     worker.stop();
   }
 }
 
-async function oneSync(worker: Worker, name: string, run: number, stream = 'large'): Promise<void> {
-  const client = createProtocolClient({
+function only(stream: string): object {
+  return { include_defaults: false, subscriptions: [{ stream, parameters: null, override_priority: null }] };
+}
+
+function clientOf(
+  worker: Worker,
+  token: string,
+  name: string,
+  further: Partial<ProtocolClientOptions> = {},
+): ProtocolClient {
+  return createProtocolClient({
     endpoint: worker.endpoint,
-    token: await tokenOf(name),
+    token,
     clientId: name,
-    counting: ENCODING === 'identity',
+    transport: TRANSPORT,
+    counting: true,
     ...(ENCODING === 'identity' ? {} : { acceptEncoding: ENCODING }),
-    streams: { include_defaults: false, subscriptions: [{ stream, parameters: null, override_priority: null }] },
+    ...further,
   });
+}
+
+/** So many clients that get the same data for the first time, at once. */
+async function sync(
+  worker: Worker,
+  name: string,
+  { run, clients: count = 1, stream = 'large' }: { run: number; clients?: number; stream?: string },
+): Promise<void> {
+  const clients = await Promise.all(
+    Array.from({ length: count }, async (_, at) =>
+      clientOf(worker, await tokenOf(`${name}-${at}`), `${name}-${at}`, { streams: only(stream) }),
+    ),
+  );
   const before = await worker.figures();
   const started = performance.now();
-  await client.connect();
-  await client.until(() => client.counts.completes > 0, 'the first sync', 120_000);
+  await Promise.all(
+    clients.map(async (client) => {
+      await client.connect();
+      await client.until(() => client.counts.completes > 0, 'the first sync', 300_000);
+    }),
+  );
   const seconds = (performance.now() - started) / 1000;
   const after = await worker.figures();
+  const sum = (of: (client: ProtocolClient) => number): number =>
+    clients.reduce((total, client) => total + of(client), 0);
+  const operations = sum(({ counts }) => counts.operations);
   report(name, {
     storage: STORAGE,
+    transport: TRANSPORT,
     encoding: ENCODING,
+    clients: count,
     run,
-    operations: client.counts.operations,
-    megabytes: client.counts.bytes / 1e6,
+    operations,
+    megabytes: sum(({ counts }) => counts.bytes) / 1e6,
     seconds,
-    operationsPerSecond: client.counts.operations / seconds,
-    workerCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / client.counts.operations,
-    ofThatSystem: ((after.systemMs - before.systemMs) * 1000) / client.counts.operations,
+    operationsPerSecond: operations / seconds,
+    workerCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / operations,
+    ofThatSystem: ((after.systemMs - before.systemMs) * 1000) / operations,
     workerRssMegabytes: after.rssBytes / 1e6,
   });
-  client.disconnect();
+  for (const client of clients) client.disconnect();
+}
+
+/** The body as it travels, and what a compressor of its own would have made of the same lines, flushed as often. */
+async function compareCompression(worker: Worker): Promise<void> {
+  const token = await tokenOf('compression');
+  const fetchBody = async (encoding: string): Promise<Buffer[]> => {
+    const parts: Buffer[] = [];
+    const body = JSON.stringify({ buckets: [], raw_data: true, include_checksum: true, streams: only('large') });
+    const headers = {
+      authorization: `Token ${token}`,
+      'content-type': 'application/json',
+      'accept-encoding': encoding,
+    };
+    await new Promise<void>((resolve, reject) => {
+      const call = request(`${worker.endpoint}/sync/stream`, { method: 'POST', headers, agent: false }, (response) => {
+        const decoded = encoding === 'gzip' ? response.pipe(createGunzip()) : response;
+        if (encoding === 'gzip') response.on('data', (part: Buffer) => void parts.push(part));
+        let tail = '';
+        decoded.on('data', (part: Buffer) => {
+          if (encoding !== 'gzip') parts.push(part);
+          tail = (tail + part.subarray(-100).toString('latin1')).slice(-200);
+          if (tail.includes('"checkpoint_complete"')) resolve(call.destroy() && undefined);
+        });
+      });
+      call.once('error', reject);
+      call.end(body);
+    });
+    return parts;
+  };
+  const before = await worker.figures();
+  const ours = (await fetchBody('gzip')).reduce((sum, part) => sum + part.length, 0);
+  const after = await worker.figures();
+  const plain = Buffer.concat(await fetchBody('identity'));
+  const lines: Buffer[] = [];
+  for (let at = 0, end = plain.indexOf(10); end >= 0; at = end + 1, end = plain.indexOf(10, at))
+    lines.push(plain.subarray(at, end + 1));
+  const compressor = createGzip({ flush: constants.Z_SYNC_FLUSH });
+  let theirs = 0;
+  compressor.on('data', (part: Buffer) => void (theirs += part.length));
+  const cpu = process.cpuUsage();
+  for (const line of lines) await new Promise<void>((resolve) => compressor.write(line, () => resolve()));
+  const { user: theirCpu } = process.cpuUsage(cpu);
+  report('compression', {
+    storage: STORAGE,
+    plainMegabytes: plain.length / 1e6,
+    oursMegabytes: ours / 1e6,
+    perConnectionMegabytes: theirs / 1e6,
+    timesTheBytes: ours / theirs,
+    oursCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / OPERATIONS,
+    perConnectionCpuMicrosecondsPerOperation: theirCpu / OPERATIONS,
+  });
 }
 
 async function manyClients(): Promise<void> {
@@ -214,15 +308,7 @@ async function manyClients(): Promise<void> {
   const connecting = performance.now();
   for (let at = 0; at < CLIENTS; at += 50) {
     const batch = tokens.slice(at, at + 50).map((token, index) => {
-      const acceptEncoding = ENCODING === 'identity' ? {} : { acceptEncoding: ENCODING };
-      return createProtocolClient({
-        endpoint: worker.endpoint,
-        token,
-        clientId: `device-${at + index}`,
-        counting: ENCODING === 'identity',
-        agent,
-        ...acceptEncoding,
-      });
+      return clientOf(worker, token, `device-${at + index}`, { agent });
     });
     await Promise.all(
       batch.map(async (client) => {
@@ -237,6 +323,7 @@ async function manyClients(): Promise<void> {
   const idle = await worker.figures(true);
   report('idle', {
     storage: STORAGE,
+    transport: TRANSPORT,
     encoding: ENCODING,
     clients: CLIENTS,
     connectSeconds,
@@ -289,6 +376,7 @@ async function concernsOne(worker: Worker, clients: readonly ProtocolClient[]): 
   });
   report('commit-for-one', {
     storage: STORAGE,
+    transport: TRANSPORT,
     encoding: ENCODING,
     clients: CLIENTS,
     workerCpuMsPerCommit: cpuMs / COMMITS,
@@ -331,6 +419,7 @@ async function returning(worker: Worker, clients: readonly ProtocolClient[]): Pr
   const COUNT = Math.min(1000, clients.length);
   const before = await worker.figures();
   const latencies: number[] = [];
+  const began = performance.now();
   for (let at = 0; at < COUNT; at += 10) {
     await Promise.all(
       clients.slice(at, at + 10).map(async (client) => {
@@ -347,6 +436,7 @@ async function returning(worker: Worker, clients: readonly ProtocolClient[]): Pr
     storage: STORAGE,
     encoding: ENCODING,
     clients: COUNT,
+    connectsPerSecond: (COUNT / (performance.now() - began)) * 1000,
     workerCpuMsPerClient: (after.cpuMs - before.cpuMs) / COUNT,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),

@@ -10,6 +10,7 @@ import type { WriteCheckpointEntry } from '../feed/write-checkpoint-index.ts';
 import type { CloseReason, LineSink, SessionLimits, SyncRequest } from './contract.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
 import { createHoldings, newestOf, type SessionBucket } from './holdings.ts';
+import { keepaliveTimes } from './keepalive-times.ts';
 import { TABLE, type Event, type State } from './machine.ts';
 import type { SessionReport } from './report.ts';
 import { resolveSession, type Resolution, type Resolved } from './resolution.ts';
@@ -96,6 +97,7 @@ export function startSession(
   });
   const writeCheckpoint: WriteCheckpointEntry = feed.followWriteCheckpoint(request.userId, request.clientId, follower);
   const wheelItem = { due };
+  const keepalives = keepaliveTimes(request.expiresAtMs, limits.keepaliveMs, dependencies.random);
 
   // -- the machine ---------------------------------------------------------------------------------------------------
 
@@ -312,7 +314,7 @@ export function startSession(
     deliver(op, buckets);
     if (first) {
       report.started();
-      wheel.schedule(wheelItem, firstKeepalive(clock.now()));
+      wheel.schedule(wheelItem, keepalives.first(clock.now()));
     }
   }
 
@@ -395,17 +397,6 @@ export function startSession(
 
   // -- time ----------------------------------------------------------------------------------------------------------
 
-  /** A token near its end is said so early, for the client to fetch a new one in time (S-583). */
-  function firstKeepalive(now: number): number {
-    const remaining = request.expiresAtMs - now;
-    return Math.min(nextKeepalive(now), now + Math.max(remaining / 3, 0));
-  }
-
-  function nextKeepalive(now: number): number {
-    const jitter = 0.95 + dependencies.random() * 0.1;
-    return Math.min(now + limits.keepaliveMs * jitter, request.expiresAtMs);
-  }
-
   function due(now: number): void {
     if (state === 'ended') return;
     const stalled = sink.stalledSince;
@@ -415,7 +406,7 @@ export function startSession(
     add(shared.tokenExpiresIn(sink.encoding, now >= request.expiresAtMs ? 0 : Math.max(seconds, 1)));
     flush();
     if (now >= request.expiresAtMs) return on('ended', 'token expired');
-    wheel.schedule(wheelItem, nextKeepalive(now));
+    wheel.schedule(wheelItem, keepalives.next(now));
   }
 
   // -- the end -------------------------------------------------------------------------------------------------------
