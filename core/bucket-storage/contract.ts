@@ -14,6 +14,7 @@
  *
  * Op ids are JS numbers: whole, positive, below 2^53.
  */
+import type { RevocationStore } from './revocation-store.ts';
 import type { SyncConfigStore } from './sync-config-store.ts';
 import type { WriteCheckpointStore } from './write-checkpoint-store.ts';
 
@@ -303,6 +304,8 @@ export interface BucketStorage {
   readonly configs: SyncConfigStore;
   readonly reader: BucketReader;
   readonly writeCheckpoints: WriteCheckpointStore;
+  /** Client tokens that are refused before they expire. */
+  readonly revocations: RevocationStore;
   /**
    * Takes over a source: raises its epoch, waits out or ends an unfinished transaction of the former writer (within 5 s even when
    * that process is stopped), and removes everything the former writer did not commit: chunks, lookups, row states.

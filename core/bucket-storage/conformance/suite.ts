@@ -7,6 +7,7 @@ import { modelBased } from './model-based.ts';
 import { newRowStates } from './new-row-states.ts';
 import { notices } from './notices.ts';
 import { pausedWriter } from './paused-writer.ts';
+import { revocations } from './revocations.ts';
 import { schema } from './schema.ts';
 import { severalSources } from './several-sources.ts';
 import { stoppedProcess } from './stopped-process.ts';
@@ -23,6 +24,7 @@ export function bucketStorageConformance(factory: StorageFactory): void {
     takeOver(factory);
     versions(factory);
     writeCheckpoints(factory);
+    revocations(factory);
     schema(factory);
     pausedWriter(factory);
     stoppedProcess(factory);

@@ -147,6 +147,17 @@ export interface WriteCheckpointDocument {
   k?: Record<string, [checkpoint: bigint, op: number][]>;
 }
 
+/** An entry of the deny list, or the document that counts their revisions. See revocations.ts. */
+export interface RevocationDocument {
+  /** The entry's key. */
+  _id: string;
+  revision?: number;
+  issuedBeforeMs?: number | null;
+  expiresMs?: number;
+  /** Of the counter: the last revision that was given out. */
+  last?: number;
+}
+
 export interface MigrationDocument {
   _id: string;
   appliedMs?: number;
@@ -259,6 +270,7 @@ export interface Collections {
   readonly streams: Collection<StreamDocument>;
   readonly tables: Collection<TableDocument>;
   readonly writeCheckpoints: Collection<WriteCheckpointDocument>;
+  readonly revocations: Collection<RevocationDocument>;
   readonly migrations: Collection<MigrationDocument>;
 }
 
@@ -280,6 +292,7 @@ export const COLLECTION_NAMES = {
   streams: 'streams',
   tables: 'tables',
   writeCheckpoints: 'write_checkpoints',
+  revocations: 'revocations',
   migrations: 'migrations',
 } as const;
 
@@ -302,6 +315,7 @@ export function collectionsOf(db: Db): Collections {
     streams: db.collection(names.streams),
     tables: db.collection(names.tables),
     writeCheckpoints: db.collection(names.writeCheckpoints, int64),
+    revocations: db.collection(names.revocations),
     migrations: db.collection(names.migrations),
   };
 }

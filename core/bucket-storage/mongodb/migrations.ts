@@ -4,6 +4,7 @@ import { codedError } from '../../platform/errors/coded-error.ts';
 import type { Collections } from './documents.ts';
 import { isDuplicateKey } from './failure.ts';
 import { migration as collections0001 } from './migrations/0001-collections.ts';
+import { migration as revocations0002 } from './migrations/0002-revocations.ts';
 
 export interface Migration {
   /** Number and what it does. */
@@ -14,7 +15,7 @@ export interface Migration {
 }
 
 /** Append only: what was released never changes. */
-export const MIGRATIONS: readonly Migration[] = [collections0001];
+export const MIGRATIONS: readonly Migration[] = [collections0001, revocations0002];
 
 const LOCK = 'lock';
 /** Without renewal the lock is free after this; by the server's clock. */

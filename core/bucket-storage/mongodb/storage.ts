@@ -15,6 +15,7 @@ import { hexOf, sessionId } from './open-transactions.ts';
 import { createReader } from './reader.ts';
 import { createRecentReader } from './recent-view.ts';
 import { takeSource } from './take-over.ts';
+import { createRevocationStore } from './revocations.ts';
 import { createTurns } from './turns.ts';
 import { createSyncConfigStore } from './versions.ts';
 import { createWriteCheckpointStore } from './write-checkpoints.ts';
@@ -68,6 +69,7 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     configs: createSyncConfigStore(collections, actor, clock),
     reader: createReader(collections, recent),
     writeCheckpoints: createWriteCheckpointStore(collections, recent, clock),
+    revocations: createRevocationStore(client, collections, clock),
     takeOver: (source, ownerOfSource) =>
       coded(async () => {
         const taken = await takeSource(dependencies, source, ownerOfSource);

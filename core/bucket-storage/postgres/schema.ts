@@ -216,6 +216,22 @@ CREATE TABLE powersync.write_checkpoints_reached (
 );
 CREATE INDEX write_checkpoints_reached_op ON powersync.write_checkpoints_reached (stream, op);`;
 
+/** The deny list of client tokens; the one row of the other table is where all entries take their revisions from. */
+const REVOCATIONS = `
+CREATE TABLE powersync.revocations (
+  key text COLLATE "C" PRIMARY KEY,
+  revision bigint NOT NULL,
+  issued_before_ms bigint,
+  expires_ms bigint NOT NULL
+);
+CREATE INDEX revocations_revision ON powersync.revocations (revision);
+CREATE INDEX revocations_expires ON powersync.revocations (expires_ms);
+CREATE TABLE powersync.revocation_revision (
+  id int PRIMARY KEY CHECK (id = 1),
+  last bigint NOT NULL
+);
+INSERT INTO powersync.revocation_revision (id, last) VALUES (1, 0);`;
+
 /** lz4 is three times faster than the default and halves what is written; not every server has it, and then none is faster. */
 const COMPRESSION = `
 DO $$
@@ -228,4 +244,5 @@ END $$;`;
 /** In order. Append only: what was released never changes. */
 export const MIGRATIONS: readonly Migration[] = [
   { name: '1-tables', breaking: true, sql: [INSTANCE, SYNC_CONFIGS, DATA, COMMITS, COMPRESSION].join('\n') },
+  { name: '2-revocations', breaking: false, sql: REVOCATIONS },
 ];

@@ -15,6 +15,7 @@ import { createFlushQueue, type FlushQueue } from './flush-queue.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { assertMigrated, destroy, migrate } from './migrations.ts';
 import { createReader } from './reader.ts';
+import { createRevocationStore } from './revocations.ts';
 import { takeOver } from './take-over.ts';
 import { createWriteCheckpointStore } from './write-checkpoints.ts';
 import { createWriter } from './writer.ts';
@@ -46,6 +47,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     configs: createConfigStore(database, now),
     reader: createReader(database),
     writeCheckpoints: createWriteCheckpointStore(database, now),
+    revocations: createRevocationStore(database, now),
     async takeOver(source, owner) {
       const backend = `millrace-writer-${randomBytes(12).toString('hex')}`;
       const identity = await takeOver({ database, clock, log }, source, owner, backend);

@@ -1027,6 +1027,20 @@ export const ERROR_REGISTRY = {
     audience: 'client',
     reference: 'O-360',
   },
+  PSYNC_S2120: {
+    severity: 'info',
+    status: 401,
+    summary: 'The token has been revoked',
+    remedy: 'Fetch a new token: one that is issued from now on is accepted again.',
+    audience: 'client',
+  },
+  PSYNC_S2121: {
+    severity: 'info',
+    status: 401,
+    summary: 'The issuer of the token does not match or is missing',
+    remedy: 'Issue tokens with an iss listed in client_auth.issuer; the comparison is exact.',
+    audience: 'client',
+  },
 
   // -- S22: authentication configuration -----------------------------------------------------------------------------
   PSYNC_S2201: {
@@ -1263,6 +1277,13 @@ export const ERROR_REGISTRY = {
     status: 503,
     summary: 'The tables of the sources cannot be listed',
     remedy: 'See the message; "millrace test-connections" says what a source lacks.',
+  },
+  PSYNC_S4108: {
+    severity: 'error',
+    status: 409,
+    summary: 'Too many revocations are recorded',
+    remedy: 'They expire within a day. To refuse more tokens than that, replace the key that signed them.',
+    audience: 'client',
   },
 } as const satisfies Record<string, ErrorDefinition>;
 
