@@ -21,6 +21,8 @@ const becomes = typeTable([
   // `timestamp` is another name of `rowversion` (S-353 and question 7 of chapter 23)
   [['rowversion', 'timestamp'], 'blob'], // S-360
   [['hierarchyid'], 'blob'], // S-361
+  // not in the chapter: read as text, whatever it holds
+  [['sql_variant'], 'text'],
 ]);
 
 export const mssqlType: TypeMapping = (typeName) =>

@@ -23,6 +23,8 @@ const becomes = typeTable([
   [['point', 'multipoint'], 'blob'], // S-341
   [['linestring', 'multilinestring'], 'blob'], // S-342
   [['polygon', 'multipolygon'], 'blob'], // S-343
+  // not in the chapter: passed on as it is stored
+  [['vector'], 'blob'],
 ]);
 
 /** What may stand behind a type and does not change what its values become. */

@@ -1,9 +1,12 @@
 /** Every row of S chapter 8, by its number. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { mssqlDecoder } from '#replicator/sources/mssql/values.ts';
+import { textDecoder } from '#replicator/sources/mysql/values.ts';
 import { createTypeCatalog } from '#replicator/sources/postgres/types/catalog.ts';
 import { createColumnDecoders } from '#replicator/sources/postgres/types/column-decoders.ts';
 import type { ValueType } from '../result-types.ts';
+import type { SqliteValue } from '../values.ts';
 import type { SourceKind } from './contract.ts';
 import { catalogName } from './postgresql.ts';
 import { valueTypeOf } from './value-type-of.ts';
@@ -152,6 +155,13 @@ test('no row of the chapter is left out', () => {
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 
+/** As the evaluator sees a value. */
+function typeOf(value: SqliteValue): ValueType | null {
+  const types = { bigint: 'integer', number: 'real', string: 'text', object: 'blob' } as const;
+  return value === null ? null : types[typeof value as keyof typeof types];
+}
+const OPTIONS = { timestampsIso8601: true, timestampMaxPrecision: null, customPostgresTypes: true };
+
 describe('Postgres', () => {
   /** Built-in types by their oid, with a value as the server prints it. */
   const TEXTS: readonly (readonly [oid: number, text: string])[] = [
@@ -183,14 +193,12 @@ describe('Postgres', () => {
   test.each(TEXTS)('values of the stream have the type that is told of their column: type %i', (oid, text) => {
     const none = (): Promise<never> => Promise.reject(new Error('all are built in'));
     const catalog = createTypeCatalog(none, none);
-    const options = { timestampsIso8601: true, timestampMaxPrecision: null, customPostgresTypes: true };
-    const value = createColumnDecoders(catalog, options)(oid).fromText(text);
-    const types = { bigint: 'integer', number: 'real', string: 'text', object: 'blob' } as const;
+    const value = createColumnDecoders(catalog, OPTIONS)(oid).fromText(text);
     const type = catalog.get(oid);
     const name = type?.kind === 'base' ? type.name : '';
     expect([name, valueTypeOf('postgresql', name === 'char' ? '"char"' : name)]).toEqual([
       expect.stringMatching(/./),
-      types[typeof value as keyof typeof types],
+      typeOf(value),
     ]);
   });
 
@@ -221,4 +229,68 @@ describe('Postgres', () => {
   ])('%s is %s in the catalog', (typeName, name) => {
     expect(catalogName(typeName)).toBe(name);
   });
+});
+
+/** Names as the catalogs of the servers have them, with a value as their drivers give it. */
+const ALIKE = [
+  'varchar',
+  'char',
+  'text',
+  'date',
+  'time',
+  'datetime',
+  'timestamp',
+  'decimal',
+  'json',
+  'geometry',
+  'varbinary',
+  'binary',
+];
+const INTEGERS = ['tinyint', 'smallint', 'int', 'bigint'];
+
+test.each([
+  ...ALIKE,
+  ...INTEGERS,
+  'mediumint',
+  'float',
+  'double',
+  'enum',
+  'set',
+  'tinytext',
+  'mediumtext',
+  'longtext',
+  'year',
+  'bit',
+  'tinyblob',
+  'blob',
+  'mediumblob',
+  'longblob',
+  'geomcollection',
+  'point',
+  'multipoint',
+  'linestring',
+  'multilinestring',
+  'polygon',
+  'multipolygon',
+  'vector',
+])('MySQL: values have the type that is told of their column: %s', (type) => {
+  const text = /^(date|time)/.test(type) ? '2024-02-29 12:34:56' : '1';
+  const decode = textDecoder({ name: 'c', type, fullType: type, charset: null }, OPTIONS);
+  expect(valueTypeOf('mysql', type)).toBe(typeOf(decode(Buffer.from(text))));
+});
+
+const [date, bytes, shape] = [new Date(0), Buffer.from('1'), { points: [] }];
+test.each([
+  ...INTEGERS.map((type) => [type, '1'] as const),
+  ...['numeric', 'decimal', 'money', 'smallmoney', 'sql_variant', 'xml', 'char', 'nchar', 'ntext'].map(
+    (type) => [type, '1.0'] as const,
+  ),
+  ...['varchar', 'nvarchar', 'text', 'sysname', 'uniqueidentifier', 'json'].map((type) => [type, '1'] as const),
+  ...['date', 'time', 'datetime', 'datetime2', 'smalldatetime', 'datetimeoffset'].map((type) => [type, date] as const),
+  ...['binary', 'varbinary', 'image', 'timestamp', 'rowversion', 'hierarchyid'].map((type) => [type, bytes] as const),
+  ...['geometry', 'geography'].map((type) => [type, shape] as const),
+  ['bit', true] as const,
+  ...['float', 'real'].map((type) => [type, 1.5] as const),
+])('SQL Server: values have the type that is told of their column: %s', (type, value) => {
+  expect(valueTypeOf('mssql', type)).toBe(typeOf(mssqlDecoder({ name: 'c', type, scale: 1 }, OPTIONS)(value)));
 });
