@@ -15,7 +15,10 @@ export interface RowOutput {
 }
 
 /** Outputs with every `*` replaced by the table's columns; of equal names the last one stays (S-211). */
-function expand(outputs: readonly PlanOutput[], table: SourceTable): Map<string, PlanOutput & { kind: 'column' }> {
+export function outputColumns(
+  outputs: readonly PlanOutput[],
+  table: SourceTable,
+): Map<string, PlanOutput & { kind: 'column' }> {
   const columns = new Map<string, PlanOutput & { kind: 'column' }>();
   for (const output of outputs) {
     if (output.kind === 'column') {
@@ -28,7 +31,7 @@ function expand(outputs: readonly PlanOutput[], table: SourceTable): Map<string,
 }
 
 export function createOutput(outputs: readonly PlanOutput[], table: SourceTable, compiler: RowCompiler): RowOutput {
-  const columns = [...expand(outputs, table).values()];
+  const columns = [...outputColumns(outputs, table).values()];
   const evaluators = columns.map((column) => compiler.compile(column.value, []));
   // '"name":' of the first column and ',"name":' of later ones differ by row when columns are left out
   const names = columns.map((column) => `${JSON.stringify(column.name)}:`);

@@ -7,7 +7,7 @@ import type { LookupReader } from './lookup-reader.ts';
 import { compileSessionExpression, type SessionEnv } from './session-parameters.ts';
 
 /** Values of the variables of a component, as canonical texts; unbound ones are undefined. */
-type Tuple = (string | undefined)[];
+export type Tuple = (string | undefined)[];
 type TextOf = (env: SessionEnv) => string | null;
 
 /** Called with the number of tuples held; throws when that is too many. */
@@ -80,15 +80,12 @@ function textOf(value: Parameters<typeof compileSessionExpression>[0], plan: Syn
 }
 
 function compileComponent(component: PlanComponent, plan: SyncPlan): CompiledComponent {
-  const steps = component.steps.map((step) =>
-    step.kind === 'expand' ? compileExpand(step, plan) : compileLookup(step, plan),
-  );
+  const steps = component.steps.map((step) => compileStep(step, plan));
   return {
     resolve: async (env, reader, check) => {
       let tuples: Tuple[] = [[]];
-      for (const [at, step] of steps.entries()) {
-        tuples = distinct(await step(tuples, env, reader, check), component.steps[at]?.keep ?? []);
-        check(tuples.length);
+      for (const step of steps) {
+        tuples = await step(tuples, env, reader, check);
         if (tuples.length === 0) break;
       }
       return tuples;
@@ -96,7 +93,17 @@ function compileComponent(component: PlanComponent, plan: SyncPlan): CompiledCom
   };
 }
 
-type Step = (tuples: Tuple[], env: SessionEnv, reader: LookupReader, check: CheckSize) => Promise<Tuple[]>;
+/** Extends each tuple; distinct on what is kept. */
+export type Step = (tuples: Tuple[], env: SessionEnv, reader: LookupReader, check: CheckSize) => Promise<Tuple[]>;
+
+export function compileStep(step: PlanStep, plan: SyncPlan): Step {
+  const extendAll = step.kind === 'expand' ? compileExpand(step, plan) : compileLookup(step, plan);
+  return async (tuples, env, reader, check) => {
+    const extended = distinct(await extendAll(tuples, env, reader, check), step.keep);
+    check(extended.length);
+    return extended;
+  };
+}
 
 /** The tuple with these variables set; null when one is bound to another value. */
 function extend(tuple: Tuple, variables: readonly number[], values: readonly (string | undefined)[]): Tuple | null {

@@ -22,11 +22,6 @@ export interface CompiledRule {
 export function compileRule(rule: PlanRule, compiler: RowCompiler): CompiledRule {
   const frame: ElementFrame = rule.expansions.map(() => null);
   const expansions = rule.expansions.map(({ mode, value }) => ({ mode, value: compiler.compile(value, frame) }));
-  const readsElement = (expr: PlanExpr): boolean => {
-    let found = false;
-    visitExpr(expr, (node) => (found ||= node.kind === 'element'));
-    return found;
-  };
   const compile = (expr: PlanExpr): Evaluate<SourceRow> => compiler.compile(expr, frame);
   const rowFilters = rule.filters.filter((filter) => !readsElement(filter)).map(compile);
   const elementFilters = rule.filters.filter(readsElement).map(compile);
@@ -56,6 +51,13 @@ export function compileRule(rule: PlanRule, compiler: RowCompiler): CompiledRule
       else expandFrom(0, row, emit);
     },
   };
+}
+
+/** Is it about the elements of a list in the row, rather than about the row? */
+export function readsElement(expr: PlanExpr): boolean {
+  let found = false;
+  visitExpr(expr, (node) => (found ||= node.kind === 'element'));
+  return found;
 }
 
 function passes(filters: readonly Evaluate<SourceRow>[], row: SourceRow): boolean {

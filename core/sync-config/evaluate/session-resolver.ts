@@ -17,8 +17,8 @@ interface CompiledStream {
 }
 
 /** One reason for which a stream is evaluated. */
-interface Evaluation {
-  readonly stream: CompiledStream;
+interface Evaluation<Stream extends { readonly plan: PlanStream } = CompiledStream> {
+  readonly stream: Stream;
   readonly reason: BucketReason;
   readonly env: SessionEnv;
   readonly overridePriority: number | null;
@@ -63,16 +63,16 @@ export const createSessionResolver: CreateSessionResolver = (plan) => {
 };
 
 /** Streams in the order of the config; the checkpoint refers to them by index (S-551…S-554). */
-function selectStreams(
-  streams: readonly CompiledStream[],
+export function selectStreams<Stream extends { readonly plan: PlanStream }>(
+  streams: readonly Stream[],
   request: SessionRequest,
-): { evaluations: Evaluation[]; resolvedStreams: ResolvedStream[] } {
-  const evaluations: Evaluation[] = [];
+): { evaluations: Evaluation<Stream>[]; resolvedStreams: ResolvedStream[] } {
+  const evaluations: Evaluation<Stream>[] = [];
   const resolvedStreams: ResolvedStream[] = [];
   for (const stream of streams) {
     const byDefault = stream.plan.autoSubscribe && request.includeDefaults;
     const errors: { subscription: 'default' | number; message: string }[] = [];
-    const explicit: Evaluation[] = [];
+    const explicit: Evaluation<Stream>[] = [];
     let subscribed = false;
     for (const [index, subscription] of request.subscriptions.entries()) {
       if (subscription.stream !== stream.plan.name) continue;

@@ -1,7 +1,7 @@
 /** Why a session does not have a row: the question that a failed test leaves open. */
 import { createTableEvaluator } from '../evaluate/table-evaluator.ts';
 import { matchesTable } from '../evaluate/matches-table.ts';
-import { visitExpr } from '../expr-tree.ts';
+import { readsElement } from '../evaluate/rule.ts';
 import type { PlanBucket, PlanBucketRule, PlanExpr, SyncPlan } from '../plan.ts';
 import type { FixtureTable, ReplicatedRows, RowOrigin } from './replicate.ts';
 import { rowName, type TriedSession } from './try-session.ts';
@@ -120,7 +120,16 @@ function indexStream(
   return {
     definitions,
     placed,
-    passing: rowsOf(plan, definitions, (rule) => relaxed(rule, rule.filters.filter(isAboutRow)), tables),
+    passing: rowsOf(
+      plan,
+      definitions,
+      (rule) =>
+        relaxed(
+          rule,
+          rule.filters.filter((filter) => !readsElement(filter)),
+        ),
+      tables,
+    ),
     all: rowsOf(plan, definitions, (rule) => relaxed(rule, []), tables),
   };
 }
@@ -131,13 +140,6 @@ const relaxed = (rule: PlanBucketRule, filters: readonly PlanExpr[]): PlanBucket
   keys: [],
   expansions: [],
 });
-
-/** Not about the elements of a list in it. */
-function isAboutRow(filter: PlanExpr): boolean {
-  let element = false;
-  visitExpr(filter, (node) => (element ||= node.kind === 'element'));
-  return !element;
-}
 
 /** Which rows the rules would give if they asked less. */
 function rowsOf(
