@@ -22,7 +22,7 @@ export const emitDart: EmitSchema = (schema) =>
       'const schema = Schema([',
       ...indented(
         schema.tables.flatMap((table) => [
-          ...tableNotes(table),
+          ...tableNotes(table, schema),
           `Table(${text(table.name)}, [`,
           ...indented(
             columnLines(table, ({ name, type }) => `Column.${type}(${text(name)}),`),

@@ -38,13 +38,14 @@ export const emitDotNet: EmitSchema = (schema) =>
     typedStreams(schema.streams),
   ]);
 
-function appSchema({ tables }: ClientSchema): string[] {
+function appSchema(schema: ClientSchema): string[] {
+  const { tables } = schema;
   const fields = identifiersFor(
     tables.map(({ name }) => name),
     { form: 'PascalCase', reserved: MEMBERS, fallback: 'Table' },
   );
   const lines = tables.flatMap((table) => [
-    ...tableNotes(table),
+    ...tableNotes(table, schema),
     `public static readonly Table ${fields.get(table.name)} = new Table`,
     '{',
     `    Name = ${text(table.name)},`,

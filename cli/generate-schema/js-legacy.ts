@@ -5,7 +5,7 @@ import { columnLines, file, header, indented, tableNotes } from './lines.ts';
 
 export const emitLegacyJavaScript: EmitSchema = (schema) => {
   const tables = schema.tables.flatMap((table) => [
-    ...tableNotes(table),
+    ...tableNotes(table, schema),
     'new Table({',
     `  name: ${text(table.name)},`,
     '  columns: [',

@@ -22,7 +22,7 @@ export const emitKotlin: EmitSchema = (schema) =>
       '    listOf(',
       ...indented(
         schema.tables.flatMap((table) => [
-          ...tableNotes(table),
+          ...tableNotes(table, schema),
           'Table(',
           `    name = ${text(table.name)},`,
           '    columns = listOf(',

@@ -1,5 +1,5 @@
 /** What the files of all languages have in common: their first lines, comments (all have `//`), indentation. */
-import type { ClientTable } from '#core/sync-config/client-schema.ts';
+import type { ClientSchema, ClientTable } from '#core/sync-config/client-schema.ts';
 import type { SchemaLanguage } from './contract.ts';
 import { inComment } from './literals.ts';
 
@@ -17,19 +17,30 @@ const REFUSED = /["'%,.#\s[\]]/;
 
 /** A line for each column as the language writes it, and comments on what is left out (O-276) or will not work. */
 export function columnLines(table: ClientTable, line: (column: Column) => string): string[] {
+  const names = ['id', ...table.columns.map(({ name }) => name)];
   return [
-    ...table.columns.flatMap((column) => [...refusal(column.name, 'column'), line(column)]),
+    ...table.columns.flatMap((column, at) => [...notes(column.name, names.slice(0, at + 1), 'column'), line(column)]),
     ...table.unknown.map((name) => `// Left out, the source has no such column: ${inComment(name)}`),
   ];
 }
 
-export function tableNotes(table: ClientTable): string[] {
-  return refusal(table.name, 'table');
+/** Comments above a table of the schema that will not work. */
+export function tableNotes({ name }: ClientTable, { tables }: ClientSchema): string[] {
+  const names = tables.map((table) => table.name);
+  return notes(name, names.slice(0, names.indexOf(name)), 'table');
 }
 
-function refusal(name: string, what: string): string[] {
-  return REFUSED.test(name) ? [`// Client SDKs refuse this name: give the ${what} an alias in the sync config.`] : [];
+function notes(name: string, before: readonly string[], what: 'table' | 'column'): string[] {
+  const alias = `give the ${what} an alias in the sync config.`;
+  const same = before.some((other) => lowerCase(other) === lowerCase(name));
+  return [
+    ...(REFUSED.test(name) ? [`// Client SDKs refuse this name: ${alias}`] : []),
+    ...(same ? [`// SQLite on the client ignores case, and has this name already: ${alias}`] : []),
+  ];
 }
+
+/** SQLite knows the case of ASCII letters only. */
+const lowerCase = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 export function indented(lines: readonly string[], by: number): string[] {
   return lines.map((line) => (line === '' ? line : ' '.repeat(by) + line));

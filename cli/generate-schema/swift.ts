@@ -26,7 +26,7 @@ export const emitSwift: EmitSchema = (schema) =>
       'let schema = Schema(tables: [',
       ...indented(
         schema.tables.flatMap((table) => [
-          ...tableNotes(table),
+          ...tableNotes(table, schema),
           'Table(',
           `    name: ${text(table.name)},`,
           '    columns: [',

@@ -21,7 +21,7 @@ export function tablesAndSchema(schema: ClientSchema): string[][] {
     style,
   );
   const tables = schema.tables.map((table) => [
-    ...tableNotes(table),
+    ...tableNotes(table, schema),
     `const ${identifiers.get(table.name)} = new Table(`,
     '  {',
     ...indented(
