@@ -29,6 +29,7 @@ const COMMANDS = {
   'npx millrace migrate up -c service.yaml': 'here',
   'npx millrace teardown TEARDOWN -c service.yaml': 'here',
   'npm test': 'CI',
+  'npx millrace test demo': 'here',
   'npm run bench initial-replication': 'bench/, by hand',
 } as const;
 type Command = keyof typeof COMMANDS;
@@ -164,7 +165,7 @@ async function startKeyServer() {
 async function createFolder(files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-readme-'));
   undo.push(() => rm(folder, { recursive: true, force: true }));
-  for (const name of ['api-worker', 'cli', 'core', 'node_modules', 'package.json', 'replicator'])
+  for (const name of ['api-worker', 'cli', 'core', 'demo', 'node_modules', 'package.json', 'replicator'])
     await symlink(join(PROJECT, name), join(folder, name));
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   return folder;
@@ -213,6 +214,14 @@ const STORAGES = {
     return { uri: url('storage'), drop: async () => undefined, objects: tables };
   },
 };
+
+test("the tests of the demo's sync config", async () => {
+  const running = run('npx millrace test demo', await createFolder({}), {});
+  expect(await running.closed, running.output()).toBe(0);
+  expect(running.output()).toMatch(
+    /^demo\/sync-config\.sync-test\.yaml\n( {2}✓ .*\n){3}3 tests in 1 file: 3 passed\n$/m,
+  );
+});
 
 describe.each(['mongodb', 'postgresql'] as const)('on your database, storage %s', (type) => {
   test('set-up, every command, and what a client gets', async () => {
