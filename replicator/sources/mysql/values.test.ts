@@ -7,7 +7,7 @@ import { createMysqlRowReader, floatValue, type MysqlColumn, selectExpression, t
 
 const iso: ValueOptions = { timestampsIso8601: true, timestampMaxPrecision: null, customPostgresTypes: true };
 const legacy: ValueOptions = { timestampsIso8601: false, timestampMaxPrecision: null, customPostgresTypes: false };
-const column = (type: string, fullType = type): MysqlColumn => ({ name: 'c', type, fullType });
+const column = (type: string, fullType = type): MysqlColumn => ({ name: 'c', type, fullType, charset: 'utf8mb4' });
 const decode = (type: string, text: string | Buffer, options: ValueOptions = iso): SqliteValue =>
   textDecoder(column(type), options)(Buffer.from(text as string));
 const bytes = Buffer.from([0, 1, 255]);

@@ -23,6 +23,8 @@ export interface MysqlColumn {
   readonly type: string;
   /** COLUMN_TYPE: `bigint unsigned`, `set('a','b')`, `binary(4)`. */
   readonly fullType: string;
+  /** CHARACTER_SET_NAME; null for what is no text. */
+  readonly charset: string | null;
 }
 
 /** SQL of a column that gives its value without loss. `reference`: the quoted name. */
