@@ -50,7 +50,7 @@ export function createSocketWriter({ socket, clock, onSent, onProgress }: Socket
 
   /** One slice at a time: of what a socket was given, it does not tell how much the client has taken. */
   const pump = (): void => {
-    while (queue.length > 0 && !socket.writableNeedDrain && !socket.destroyed) {
+    while (queue.length > 0 && !socket.writableNeedDrain && socket.writable) {
       const slice = queue.shift()!;
       queuedBytes -= slice.bytes;
       writeSlice(slice);
@@ -75,7 +75,7 @@ export function createSocketWriter({ socket, clock, onSent, onProgress }: Socket
 
   return {
     write(buffers, bytes, chunked) {
-      if (released || socket.destroyed) return;
+      if (released || !socket.writable) return;
       if (bytes <= JOIN_BYTES && queue.length === 0) {
         const framed = join(buffers, bytes, chunked);
         count(framed.length);

@@ -5,6 +5,7 @@
 import type { VerifiedToken } from '#core/platform/auth/token-verifier.ts';
 import { codedError, errorBody, isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Clock } from '#core/platform/clock.ts';
+import { createLatestAnswer } from '../connection/latest-answer.ts';
 import type { SocketWriter } from '../connection/socket-writer.ts';
 import { parseSyncRequest, type SyncRequestBody } from '../http/sync-request.ts';
 import {
@@ -44,11 +45,11 @@ export interface StreamRequest {
 }
 
 export interface Connection {
-  /** One WebSocket message. */
-  receive(message: Buffer): void;
+  /** One WebSocket message; text is none of the protocol. */
+  receive(message: Buffer, isBinary: boolean): void;
   /** The writer has got rid of something. */
   progress(): void;
-  /** The connection is gone. */
+  /** The connection is gone, or nothing must be sent on it any more. */
   closed(): void;
   /** Longest silence of the client before it is given up (lifetime of SETUP), milliseconds. */
   readonly lifetimeMs: number;
@@ -60,8 +61,14 @@ export interface Connection {
 const MIN_LIFETIME_MS = 5000;
 const MAX_LIFETIME_MS = 300_000;
 const MAX_TOKEN_LENGTH = 16 * 1024;
+/** Sent by somebody who is not known yet (G9). */
+const MAX_SETUP_BYTES = 32 * 1024;
 /** A KEEPALIVE may carry data, which goes back. */
 const MAX_KEEPALIVE_BYTES = 1024;
+/** What a frame of a request costs besides its bytes: as many as one likes would fit into any bound of those. */
+const FRAME_COST_BYTES = 128;
+/** Nobody goes on after so many: each is answered, and stands in the log. */
+const MAX_REFUSED_STREAMS = 20;
 
 interface Ready {
   readonly token: VerifiedToken;
@@ -93,19 +100,27 @@ export function createConnection(options: ConnectionOptions): Connection {
   /** A request that is not complete yet, or waits for the token. */
   let request: OpenRequest | null = null;
   let active: { readonly stream: number; readonly sink: PayloadSink } | null = null;
+  let refusedStreams = 0;
+  const keepalive = createLatestAnswer(writer);
 
   const send = (frame: Buffer): void => {
     const { buffers, bytes } = messageOf(frame);
     writer.write(buffers, bytes, false);
+  };
+  /** Nothing of the client is left afterwards, and nothing that it sends counts. */
+  const release = (): void => {
+    state = { kind: 'closed' };
+    request = null;
+    const released = active;
+    active = null;
+    released?.sink.close();
   };
   /** Ends the connection with an error that the client understands (S-600). */
   const reject = (code: number, error: unknown): void => {
     if (state.kind === 'closed') return;
     onRefused(error);
     send(errorFrame(0, code, messageOfError(error)));
-    state = { kind: 'closed' };
-    active?.sink.close();
-    active = null;
+    release();
     close('in order');
   };
   const violation = (message: string): void =>
@@ -119,6 +134,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     const refuse = (code: number, message: string): void =>
       reject(code, codedError('PSYNC_S2001', message, { status: 400 }));
     if (state.kind !== 'new') return refuse(invalidSetup, 'SETUP was sent twice');
+    if ((frame.metadata?.length ?? 0) > MAX_SETUP_BYTES) return refuse(invalidSetup, 'SETUP is too large');
     if (frame.majorVersion !== 1) return refuse(unsupportedSetup, 'Only RSocket 1 is supported');
     if (frame.resumes || frame.leases) return refuse(unsupportedSetup, 'Resuming and leases are not supported');
     const [readMetadata, readData] = [frame.metadataMime, frame.dataMime].map(documentReader);
@@ -146,6 +162,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   /** Of a stream; the connection goes on. */
   const refuseStream = (stream: number, error: unknown): void => {
+    if (++refusedStreams > MAX_REFUSED_STREAMS) return violation('too many streams were refused');
     onRefused(error);
     send(errorFrame(stream, RSOCKET_ERROR.applicationError, messageOfError(error)));
   };
@@ -170,7 +187,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         else refuseStream(stream, error);
       },
       onAbort() {
-        state = { kind: 'closed' };
+        release();
         close('now');
       },
     });
@@ -183,9 +200,11 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   };
 
+  const isServed = (stream: number): boolean => stream === request?.stream || stream === active?.stream;
+
   const begin = (frame: ClientFrame & { type: 'request stream' }): void => {
-    if (state.kind === 'new') return violation('the first frame must be SETUP');
     if (frame.stream % 2 === 0) return violation('streams of a client have odd ids');
+    if (isServed(frame.stream)) return violation('a stream id is used twice');
     if (request !== null || active !== null) {
       const message = 'Only one stream at a time is served on a connection';
       return refuseStream(frame.stream, codedError('PSYNC_S2001', message, { status: 400 }));
@@ -198,7 +217,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     open_: OpenRequest,
     { metadata, data, follows }: { readonly metadata: Buffer | null; readonly data: Buffer; readonly follows: boolean },
   ): void => {
-    open_.bytes += (metadata?.length ?? 0) + data.length;
+    open_.bytes += FRAME_COST_BYTES + (metadata?.length ?? 0) + data.length;
     if (open_.bytes > options.maxRequestBytes) {
       return reject(RSOCKET_ERROR.connectionError, codedError('PSYNC_S2020', 'The request body is too large'));
     }
@@ -217,6 +236,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 
   const handle = (frame: ClientFrame): void => {
+    if (state.kind === 'new' && frame.type !== 'setup') return violation('the first frame must be SETUP');
     switch (frame.type) {
       case 'setup':
         return setUp(frame);
@@ -231,15 +251,16 @@ export function createConnection(options: ConnectionOptions): Connection {
         return;
       case 'cancel':
       case 'error':
-        if (frame.stream === 0) return close('in order');
-        return cancel(frame.stream);
+        if (frame.stream !== 0) return cancel(frame.stream);
+        release();
+        return close('in order');
       case 'keepalive':
         if (frame.data.length > MAX_KEEPALIVE_BYTES) return violation('a KEEPALIVE carries too much');
-        if (frame.respond) send(keepaliveFrame(frame.data));
+        if (frame.respond) keepalive.send(messageOf(keepaliveFrame(frame.data)));
         return;
       case 'other':
         if (frame.ignorable) return;
-        if (frame.stream === 0 || state.kind === 'new') return violation(`frame type ${frame.code} is not supported`);
+        if (frame.stream === 0 || isServed(frame.stream)) return violation(`frame type ${frame.code} is not supported`);
         return refuseStream(
           frame.stream,
           codedError('PSYNC_S2001', 'Only request-stream is supported', { status: 400 }),
@@ -248,8 +269,9 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 
   return {
-    receive(message) {
+    receive(message, isBinary) {
       if (state.kind === 'closed') return;
+      if (!isBinary) return violation('messages must be binary');
       let frame: ClientFrame;
       try {
         frame = decodeFrame(message);
@@ -259,13 +281,11 @@ export function createConnection(options: ConnectionOptions): Connection {
       }
       handle(frame);
     },
-    progress: () => active?.sink.progress(),
-    closed() {
-      state = { kind: 'closed' };
-      request = null;
-      active?.sink.close();
-      active = null;
+    progress() {
+      keepalive.progress();
+      active?.sink.progress();
     },
+    closed: release,
     get lifetimeMs() {
       return lifetimeMs;
     },

@@ -39,6 +39,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
   let credit = options.initialN;
   /** Lines beyond the credit: at most one burst of the session, and a keep-alive (G9). */
   let held: EncodedLine[] = [];
+  /** Since when they are held, or since something was taken last. */
   let heldSince = 0;
   /** The last message that is being compressed; later ones wait for it. */
   let compressing: Promise<void> | null = null;
@@ -53,8 +54,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
 
   const settle = (): void => {
     if (state === 'ending' && held.length === 0 && compressing === null) {
-      state = 'ended';
-      endTimer?.cancel();
+      stop();
       return onEnd(null);
     }
     if (!awaitsDrain || !isWritable()) return;
@@ -78,30 +78,41 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
         write(ready);
         settle();
       },
-      () => onAbort(),
+      () => abort(),
     );
     compressing = turn;
   };
 
   const sendHeld = (): void => {
-    if (held.length === 0) return;
     const ready = held.splice(0, credit);
+    if (ready.length === 0) return;
     batch(() => ready.forEach(sendLine));
     heldSince = clock.monotonic();
   };
 
+  const stop = (): void => {
+    state = 'ended';
+    held = [];
+    endTimer?.cancel();
+  };
+
   const end = (error: unknown): void => {
     listener = null;
-    if (state === 'ended') return;
+    if (state !== 'open') return;
     if (error !== null) {
-      state = 'ended';
-      held = [];
+      stop();
       return onEnd(error);
     }
     state = 'ending';
     // nobody watches a client that does not take the rest
-    endTimer = clock.setTimer(END_TIMEOUT_MS, onAbort);
+    endTimer = clock.setTimer(END_TIMEOUT_MS, abort);
     settle();
+  };
+
+  /** The session still hears of the end when the connection is gone, unless it asked for it. */
+  const abort = (): void => {
+    stop();
+    onAbort();
   };
 
   return {
@@ -124,7 +135,10 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
       sendHeld();
       settle();
     },
-    progress: settle,
+    progress() {
+      heldSince = clock.monotonic();
+      settle();
+    },
     get writable() {
       const writable = isWritable();
       if (!writable) awaitsDrain = true;
@@ -134,22 +148,21 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
       return writer.sentBytes - sentBefore;
     },
     get stalledSince() {
-      return held.length > 0 ? heldSince : writer.stalledSince;
+      const stalled = writer.stalledSince;
+      if (held.length === 0) return stalled;
+      // a message that is still on its way keeps the client from asking for more
+      return Math.max(heldSince, stalled ?? heldSince);
     },
     fail: end,
     end: () => end(null),
     abort() {
       listener = null;
-      state = 'ended';
-      held = [];
-      onAbort();
+      abort();
     },
     close() {
       const informed = listener;
       listener = null;
-      state = 'ended';
-      held = [];
-      endTimer?.cancel();
+      stop();
       informed?.closed();
     },
   };

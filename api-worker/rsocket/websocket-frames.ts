@@ -12,6 +12,7 @@ export interface Message {
 }
 
 const FINAL_BINARY = 0x82;
+const PONG = 0x8a;
 /** The message is compressed (RFC 7692, 6). */
 const COMPRESSED = 0x40;
 const MAX_SHORT = 125;
@@ -32,6 +33,11 @@ export function frameHeader(length: number, compressed: boolean): Buffer {
 export function messageOf(frame: Buffer): Message {
   const head = frameHeader(frame.length, false);
   return { buffers: [head, frame], bytes: head.length + frame.length };
+}
+
+/** The answer to a ping, with its data of at most 125 bytes (RFC 6455, 5.5.3). */
+export function pongMessage(data: Buffer): Message {
+  return { buffers: [Buffer.of(PONG, data.length), data], bytes: 2 + data.length };
 }
 
 interface Made {
@@ -60,6 +66,9 @@ export function compressedMessage(line: EncodedLine, stream: number): Message | 
   if (known !== undefined && known.stream === stream) return known.message;
   const deflated = deflateLine(line);
   const make = (blocks: Buffer): Message => {
+    // others waited for the same blocks
+    const made = compressed.get(line);
+    if (made !== undefined && made.stream === stream) return made.message;
     // the header is not worth a block of its own kind; the last four bytes are those that the client adds again (RFC 7692, 7.2.1)
     const lead = storedBlock(payloadHeader(stream));
     const body = blocks.subarray(0, blocks.length - 4);

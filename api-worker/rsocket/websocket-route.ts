@@ -7,12 +7,14 @@ import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Log } from '#core/platform/log.ts';
+import { createLatestAnswer } from '../connection/latest-answer.ts';
 import { createSocketWriter } from '../connection/socket-writer.ts';
 import { answerUpgrade } from '../http/errors.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { TimerWheel } from '../session/timer-wheel.ts';
 import { createConnection, type StreamRequest } from './connection.ts';
 import type { PayloadSink } from './payload-sink.ts';
+import { pongMessage } from './websocket-frames.ts';
 
 export interface WebSocketRouteOptions {
   readonly server: Server;
@@ -42,6 +44,8 @@ const IDLE_MS = 15_000;
 const CHECK_MS = 5000;
 /** The other side has this long to answer a closing handshake; `ws` waits 30 s for it. */
 const CLOSE_MS = 5000;
+/** Bytes of a client before its first message is complete: nobody knows yet who it is (G9). */
+const MAX_UNKNOWN_BYTES = 128 * 1024;
 const NORMAL = 1000;
 
 export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRoute {
@@ -51,6 +55,8 @@ export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRout
     noServer: true,
     clientTracking: false,
     maxPayload: options.maxMessageBytes,
+    // `ws` would write them between the pieces of a message
+    autoPong: false,
     // Without context between messages, a message is the same for all clients, and an idle one holds no window.
     perMessageDeflate: {
       serverNoContextTakeover: true,
@@ -71,7 +77,7 @@ export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRout
     handshake.handleUpgrade(request, socket, head, (webSocket) => {
       open.add(webSocket);
       webSocket.once('close', () => open.delete(webSocket));
-      serve(webSocket, tcp, options);
+      serve(webSocket, tcp, acceptsCompressed(request, webSocket), options);
     });
   };
   server.on('upgrade', onUpgrade);
@@ -95,29 +101,51 @@ function badHandshake(error: Error): Error {
   return codedError('PSYNC_S2001', `The WebSocket handshake is not valid: ${error.message}`, { status: 400 });
 }
 
-function serve(webSocket: WebSocket, socket: Socket, options: WebSocketRouteOptions): void {
+/** Messages are compressed once, with the usual window: who wants a smaller one gets them as they are (RFC 7692, 7.1.2.1). */
+function acceptsCompressed({ headers }: IncomingMessage, webSocket: WebSocket): boolean {
+  const offered = headers['sec-websocket-extensions'] ?? '';
+  return webSocket.extensions.includes('permessage-deflate') && !offered.includes('server_max_window_bits');
+}
+
+function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, options: WebSocketRouteOptions): void {
   const { sessions, tokenVerifier, wheel, clock, log, onRefusedToken } = options;
   const rid = options.nextRequestId();
   let heardMs = clock.monotonic();
   let idleSinceMs: number | null = heardMs;
   let closing = false;
 
+  const startClosing = (): void => {
+    closing = true;
+    connection.closed();
+    wheel.schedule(item, clock.now() + CLOSE_MS);
+  };
   const close = (how: 'in order' | 'now'): void => {
     if (how === 'now' || closing) return webSocket.terminate();
-    closing = true;
-    webSocket.close(NORMAL);
-    wheel.schedule(item, clock.now() + CLOSE_MS);
+    startClosing();
+    closeOnceWritten();
+  };
+  /** The closing frame must not stand between the pieces of a message. */
+  const closeOnceWritten = (): void => {
+    if (writer.isEmpty) webSocket.close(NORMAL);
   };
   const item = {
     due(now: number): void {
       const monotonic = clock.monotonic();
       idleSinceMs = connection.isIdle ? (idleSinceMs ?? monotonic) : null;
       if (closing || monotonic - heardMs > connection.lifetimeMs) return webSocket.terminate();
+      // the client has begun to close
+      if (webSocket.readyState !== webSocket.OPEN) return startClosing();
       if (idleSinceMs !== null && monotonic - idleSinceMs >= IDLE_MS) return close('in order');
       wheel.schedule(item, now + CHECK_MS);
     },
   };
-  const writer = createSocketWriter({ socket, clock, onSent: options.onSent, onProgress: () => connection.progress() });
+  const onProgress = (): void => {
+    pong.progress();
+    connection.progress();
+    if (closing) closeOnceWritten();
+  };
+  const writer = createSocketWriter({ socket, clock, onSent: options.onSent, onProgress });
+  const pong = createLatestAnswer(writer);
   const start = ({ token, userAgent, body }: StreamRequest, sink: PayloadSink): ReturnType<Sessions['start']> => {
     sessions.assertRoom();
     const { userId, claims, expiresAtMs } = token;
@@ -127,7 +155,7 @@ function serve(webSocket: WebSocket, socket: Socket, options: WebSocketRouteOpti
   const connection = createConnection({
     writer,
     clock,
-    compresses: webSocket.extensions.includes('permessage-deflate'),
+    compresses,
     maxRequestBytes: options.maxMessageBytes,
     batch(work) {
       socket.cork();
@@ -136,7 +164,13 @@ function serve(webSocket: WebSocket, socket: Socket, options: WebSocketRouteOpti
     },
     async authenticate(authorization) {
       sessions.assertRoom();
-      return tokenVerifier.verify(authorization);
+      // What it sends meanwhile stays with the kernel (G9).
+      webSocket.pause();
+      try {
+        return await tokenVerifier.verify(authorization);
+      } finally {
+        webSocket.resume();
+      }
     },
     start,
     onRefused(error) {
@@ -148,14 +182,27 @@ function serve(webSocket: WebSocket, socket: Socket, options: WebSocketRouteOpti
     close,
   });
 
+  let isUnknown = true;
+  const bytesBefore = socket.bytesRead;
+  const onBytes = (): void => {
+    if (isUnknown && socket.bytesRead - bytesBefore > MAX_UNKNOWN_BYTES) close('now');
+  };
+  socket.on('data', onBytes);
   webSocket.on('message', (data, isBinary) => {
+    isUnknown = false;
+    socket.off('data', onBytes);
     heardMs = clock.monotonic();
-    if (isBinary) connection.receive(data as Buffer);
-    else close('in order');
+    connection.receive(data as Buffer, isBinary);
   });
-  webSocket.on('ping', () => (heardMs = clock.monotonic()));
-  // Too large, not masked, no UTF-8: `ws` closes with the fitting status.
-  webSocket.on('error', () => undefined);
+  webSocket.on('ping', (data) => {
+    heardMs = clock.monotonic();
+    pong.send(pongMessage(data));
+  });
+  // Too large, not masked, no UTF-8: `ws` has closed with the fitting status, after which nothing may follow.
+  webSocket.on('error', () => {
+    writer.release();
+    startClosing();
+  });
   webSocket.once('close', () => {
     wheel.remove(item);
     writer.release();

@@ -1,0 +1,42 @@
+/** A socket writer without a socket: keeps the frames that it was given, and waits as long as a test wants. */
+import { constants, inflateRawSync } from 'node:zlib';
+import type { SocketWriter } from '../connection/socket-writer.ts';
+import { readServerFrame, type ServerFrame } from './rsocket-peer.ts';
+
+export interface RecordingWriter extends SocketWriter {
+  /** What the client got, decompressed. */
+  readonly frames: readonly ServerFrame[];
+  /** Set by the test. */
+  waitingBytes: number;
+  stalledSince: number | null;
+}
+
+export function createRecordingWriter(): RecordingWriter {
+  const frames: ServerFrame[] = [];
+  let sentBytes = 0;
+  return {
+    frames,
+    write(buffers, bytes, chunked) {
+      const message = Buffer.concat(buffers);
+      if (chunked || message.length !== bytes) throw new Error('not written as one WebSocket message');
+      sentBytes += bytes;
+      frames.push(readServerFrame(payloadOf(message)));
+    },
+    waitingBytes: 0,
+    isEmpty: true,
+    get sentBytes() {
+      return sentBytes;
+    },
+    stalledSince: null,
+    release: () => undefined,
+  };
+}
+
+/** Of one WebSocket frame, decompressed where it says so (RFC 6455, 5.2; RFC 7692, 7.2.2). */
+function payloadOf(message: Buffer): Buffer {
+  const size = message[1]!;
+  const payload = message.subarray(size < 126 ? 2 : size === 126 ? 4 : 10);
+  if ((message[0]! & 0x40) === 0) return payload;
+  const blocks = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)]);
+  return inflateRawSync(blocks, { finishFlush: constants.Z_SYNC_FLUSH });
+}
