@@ -275,7 +275,8 @@ test.each([
   'vector',
 ])('MySQL: values have the type that is told of their column: %s', (type) => {
   const text = /^(date|time)/.test(type) ? '2024-02-29 12:34:56' : '1';
-  const decode = textDecoder({ name: 'c', type, fullType: type }, OPTIONS);
+  const column = { name: 'c', type, fullType: type } as Parameters<typeof textDecoder>[0];
+  const decode = textDecoder(column, OPTIONS);
   expect(valueTypeOf('mysql', type)).toBe(typeOf(decode(Buffer.from(text))));
 });
 
