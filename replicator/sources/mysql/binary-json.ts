@@ -183,7 +183,7 @@ function base64Lines(text: string): string {
   return text.replace(/.{76}(?=.)/g, '$&\n');
 }
 
-/** As MySQL prints a real: without exponent between 1e-15 and 1e15. */
+/** As MySQL prints a real: without exponent from 1e-15 up to 1e15, and above while there is a fraction. */
 export function jsonDouble(value: number): string {
   const text = mysqlDouble(value);
   return Number.isInteger(value) && !text.includes('e') ? `${text}.0` : text;
@@ -193,9 +193,10 @@ function mysqlDouble(value: number): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
   const [mantissa, exponentText] = value.toExponential().split('e') as [string, string];
   const exponent = Number(exponentText);
-  if (exponent < -15 || exponent > 14) return `${mantissa}e${exponent}`;
-  const sign = value < 0 ? '-' : '';
   const digits = mantissa.replace(/[-.]/g, '');
+  const hasFraction = exponent < digits.length - 1;
+  if (exponent < -15 || (exponent > 14 && !hasFraction)) return `${mantissa}e${exponent}`;
+  const sign = value < 0 ? '-' : '';
   if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
   const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, '0');
   const fraction = digits.slice(exponent + 1);
