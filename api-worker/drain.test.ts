@@ -174,6 +174,7 @@ describe('the ends of many sessions', () => {
     const sessions = createSessions({
       ...worker.dependencies,
       maxSessions: count,
+      revocations: { isRevoked: () => false },
       log: silent,
       figures: {
         operationsSynced: () => undefined,

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
+import type { RevocationList } from '#core/platform/auth/revocations.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import type { ApiConfig } from '#core/platform/config/service-config.ts';
@@ -17,6 +18,7 @@ import { createRequestIds } from './http/request-ids.ts';
 import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
 import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
+import { followRevocations } from './revocation/follow-revocations.ts';
 import { addWebSocketRoute } from './rsocket/websocket-route.ts';
 import { createSharedLines } from './session/shared-lines.ts';
 import { createSessions, type Sessions } from './session/sessions.ts';
@@ -38,6 +40,8 @@ export interface ApiWorkerOptions {
     readonly probes: boolean;
   };
   readonly tokenVerifier: TokenVerifier;
+  /** The one that `tokenVerifier` asks; the worker keeps it up to date. */
+  readonly revocations: RevocationList;
   readonly createResolver: CreateSessionResolver;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -131,6 +135,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       keepaliveMs: KEEPALIVE_MS,
     },
     maxSessions: api.maxConcurrentConnections,
+    revocations: options.revocations,
     log,
     figures: {
       operationsSynced: metrics.operationsSynced,
@@ -169,9 +174,22 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
   });
   addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
   options.extraRoutes?.(server);
+  const following = followRevocations({
+    store: storage.revocations,
+    coordination,
+    list: options.revocations,
+    clock,
+    signal: stop.signal,
+    onRevoked: sessions.endRevoked,
+    onFailure(error) {
+      const code = isCodedError(error) ? error.code : undefined;
+      metrics.storageFailed(code ?? 'unknown');
+      log.error({ error, code }, 'The list of revoked tokens cannot be read; trying again');
+    },
+  });
   await server.listen({ port: config.port, host: config.host ?? '::' });
   // A storage that is away must not keep the process from starting: it is tried again and again.
-  await feed.refresh().catch(() => undefined);
+  await Promise.all([feed.refresh().catch(() => undefined), following]);
 
   return {
     address: addressOf(server),

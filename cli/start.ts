@@ -6,6 +6,7 @@ import { startApiWorker, type ApiWorker } from '#api-worker/main.ts';
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
 import { createCoordination } from '#core/coordination/create-coordination.ts';
+import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import { createTokenVerifier, type TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock } from '#core/platform/clock.ts';
 import { loadServiceConfig, readSyncConfig, type ConfigFlags } from '#core/platform/config/load.ts';
@@ -190,12 +191,14 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     return {
       name: 'api',
       async start() {
-        verifier = await createTokenVerifier({ clientAuth: config.clientAuth, clock, log });
+        const revocations = createRevocationList(clock);
+        verifier = await createTokenVerifier({ clientAuth: config.clientAuth, revocations, clock, log });
         worker = await startApiWorker({
           storage,
           coordination,
           config: { api: config.api, port: config.port, probes: config.healthcheck.probes.http !== 'off' },
           tokenVerifier: verifier,
+          revocations,
           createResolver: createSessionResolver,
           log,
           metrics,

@@ -36,6 +36,8 @@ export function addStreamRoute(
       // Not needed any more, but the framework would keep it as long as the stream lasts.
       request.body = undefined;
       sessions.assertRoom();
+      // The body may have taken its time.
+      sessions.assertNotRevoked(token.claims);
       // A response gets its socket when those before it are finished.
       if (reply.raw.socket === null || reply.raw.destroyed) throw notConnected();
       const { headers } = request;

@@ -114,6 +114,15 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
     response.end();
   };
 
+  const end = (): void => {
+    listener = null;
+    if (finished || !started) return;
+    ending = true;
+    // Nobody watches a client that does not take the rest.
+    endTimer = clock.setTimer(END_TIMEOUT_MS, () => socket.destroy());
+    settle();
+  };
+
   response.once('close', () => {
     finished = true;
     writer.release();
@@ -147,18 +156,12 @@ export function createStreamSink(options: StreamSinkOptions): StreamSink {
       return writer.stalledSince;
     },
     fail(error) {
+      if (started) return end();
       if (finished) return;
       finished = true;
       sendError(response, error);
     },
-    end() {
-      listener = null;
-      if (finished || !started) return;
-      ending = true;
-      // Nobody watches a client that does not take the rest.
-      endTimer = clock.setTimer(END_TIMEOUT_MS, () => socket.destroy());
-      settle();
-    },
+    end,
     abort() {
       listener = null;
       finished = true;

@@ -25,7 +25,7 @@ export interface LineSink {
   readonly sentBytes: number;
   /** Since when the client has taken nothing although something waits; null when nothing waits. `clock.monotonic()` time. */
   readonly stalledSince: number | null;
-  /** Answers an error instead of a stream; only before the first `send`. */
+  /** Answers an error instead of a stream. After the first `send` only RSocket has a way to say it: elsewhere the stream ends. */
   fail(error: unknown): void;
   /** Ends the stream in order. */
   end(): void;
@@ -34,7 +34,13 @@ export interface LineSink {
 }
 
 /** Why a session ended; goes to the log (S-681). */
-export type CloseReason = 'client closed' | 'token expired' | 'shutting down' | 'client does not read' | 'error';
+export type CloseReason =
+  | 'client closed'
+  | 'token expired'
+  | 'token revoked'
+  | 'shutting down'
+  | 'client does not read'
+  | 'error';
 
 /** Bounds of one session. */
 export interface SessionLimits {

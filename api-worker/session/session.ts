@@ -9,6 +9,7 @@ import type { Follower } from '../feed/follower.ts';
 import type { WriteCheckpointEntry } from '../feed/write-checkpoint-index.ts';
 import type { CloseReason, LineSink, SessionLimits, SyncRequest } from './contract.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
+import { sayFarewell } from './farewell.ts';
 import { createHoldings, newestOf, type SessionBucket } from './holdings.ts';
 import { keepaliveTimes } from './keepalive-times.ts';
 import { TABLE, type Event, type State } from './machine.ts';
@@ -423,11 +424,8 @@ export function startSession(
     for (const entry of resolution?.lookups ?? []) feed.unfollowLookup(entry, follower);
     feed.unfollowWriteCheckpoint(writeCheckpoint, follower);
     feed.leave(follower);
-    if (reason === 'client does not read') sink.abort();
-    else if (!wasStarted && error !== undefined) sink.fail(error);
-    else if (!wasStarted && reason === 'shutting down')
-      sink.fail(codedError('PSYNC_S2003', 'The service is restarting: connect again'));
-    else sink.end();
+    const expired = (): EncodedLine => shared.tokenExpiresIn(sink.encoding, 0);
+    sayFarewell(sink, { reason, error, started: wasStarted, expired });
     report.ended(reason, error, sink.sentBytes);
   }
 

@@ -1,4 +1,5 @@
 /** All sync sessions of this worker, whatever connection they came over: the limit on their number, and how they end together. */
+import { revoked, type RevocationList } from '#core/platform/auth/revocations.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Log } from '#core/platform/log.ts';
@@ -10,7 +11,11 @@ export interface Sessions {
   readonly count: number;
   /** New ones are refused at the limit and while shutting down (S-605, S-606). Throws PSYNC_S2003 (503) while shutting down, PSYNC_S2304 (429) at the limit. */
   assertRoom(): void;
+  /** Throws PSYNC_S2120 (401) when the token was revoked since it was verified; so does `start`. */
+  assertNotRevoked(claims: SyncRequest['claims']): void;
   start(request: SyncRequest, positions: ReadonlyMap<string, number>, sink: LineSink): Session;
+  /** Ends the sessions whose token is revoked by now. */
+  endRevoked(): void;
   /** Refuses new sessions and ends the present ones, spread over at most `overMs`; resolves when none is left. */
   drain(overMs: number): Promise<void>;
   endAll(reason: CloseReason): void;
@@ -18,6 +23,7 @@ export interface Sessions {
 
 export interface SessionsOptions extends SessionDependencies {
   readonly maxSessions: number;
+  readonly revocations: Pick<RevocationList, 'isRevoked'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly figures: SessionFigures;
@@ -29,12 +35,17 @@ const ENDS_PER_SECOND = 500;
 const DRAIN_STEP_MS = 50;
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { clock, log, figures, maxSessions, onCount } = options;
-  const sessions = new Set<Session>();
+  const { clock, log, figures, maxSessions, revocations, onCount } = options;
+  const sessions = new Map<Session, SyncRequest>();
   let count = 0;
   let draining = false;
 
+  const assertNotRevoked: Sessions['assertNotRevoked'] = (claims) => {
+    if (revocations.isRevoked(claims)) throw revoked();
+  };
+
   const start: Sessions['start'] = (request, positions, sink) => {
+    assertNotRevoked(request.claims);
     let session: Session | null = null;
     let hasEnded = false;
     const onEnded = (): void => {
@@ -50,7 +61,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       sink,
       createSessionReport({ request, log, figures, clock, onEnded }),
     );
-    if (!hasEnded) sessions.add(session);
+    if (!hasEnded) sessions.set(session, request);
     return session;
   };
 
@@ -59,7 +70,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const spreadMs = Math.min(overMs, (sessions.size / ENDS_PER_SECOND) * 1000);
     const perStep = Math.max(1, Math.ceil((sessions.size * DRAIN_STEP_MS) / Math.max(spreadMs, 1)));
     while (sessions.size > 0) {
-      for (const session of [...sessions].slice(0, perStep)) session.end('shutting down');
+      for (const session of [...sessions.keys()].slice(0, perStep)) session.end('shutting down');
       if (sessions.size > 0) await clock.sleep(DRAIN_STEP_MS);
     }
   };
@@ -77,10 +88,15 @@ export function createSessions(options: SessionsOptions): Sessions {
         );
       }
     },
+    assertNotRevoked,
     start,
+    endRevoked() {
+      const ended = [...sessions].filter(([, request]) => revocations.isRevoked(request.claims));
+      for (const [session] of ended) session.end('token revoked');
+    },
     drain,
     endAll(reason) {
-      for (const session of [...sessions]) session.end(reason);
+      for (const session of [...sessions.keys()]) session.end(reason);
     },
   };
 }

@@ -11,6 +11,7 @@ import type {
   ReachedWriteCheckpoint,
 } from '#core/bucket-storage/contract.ts';
 import { NOTICE_LIST_LIMIT } from '#core/bucket-storage/contract.ts';
+import type { RecordedRevocation, RevocationStore } from '#core/bucket-storage/revocation-store.ts';
 import type { DeployedDefinition, DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync-config-store.ts';
 import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
 import { addChecksums } from '#core/protocol/checksum.ts';
@@ -42,6 +43,7 @@ export interface FakeStorage {
   readonly reader: BucketReader;
   readonly configs: SyncConfigStore;
   readonly writeCheckpoints: WriteCheckpointStore;
+  readonly revocations: RevocationStore;
   deploy(version: number, definitions: readonly DeployedDefinition[], plan: unknown): void;
   /** Makes a commit visible and answers its notice; the test decides whether the worker hears of it. */
   commit(commit: FakeCommit): CommitNotice;
@@ -229,6 +231,13 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
     expire: () => Promise.resolve(0),
   };
 
+  const revoked: RecordedRevocation[] = [];
+  const revocations: RevocationStore = {
+    revoke: (revocation) => Promise.resolve(void revoked.push({ ...revocation, revision: revoked.length + 1 })),
+    after: (revision, limit) =>
+      read('revocations', () => revoked.filter((each) => each.revision > revision).slice(0, limit)),
+  };
+
   const notNeeded = (): never => {
     throw new Error('not part of the fake');
   };
@@ -248,6 +257,7 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
     reader,
     configs,
     writeCheckpoints,
+    revocations,
     deploy(number, definitions, plan) {
       versions.set(number, {
         version: number,

@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import { Registry } from 'prom-client';
 import type { BucketStorage, CommitNotice } from '#core/bucket-storage/contract.ts';
 import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.ts';
-import type { Coordination } from '#core/coordination/contract.ts';
+import type { Coordination, NudgeTopic } from '#core/coordination/contract.ts';
+import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import type { TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock, type Clock } from '#core/platform/clock.ts';
 import { createHealth } from '#core/platform/health.ts';
@@ -20,6 +21,8 @@ export interface Harness {
   readonly worker: ApiWorker;
   readonly endpoint: string;
   readonly nudges: string[];
+  /** Nudges the worker, as another process does. */
+  wake(topic: NudgeTopic): void;
   readonly logged: { readonly level: string; readonly message: string; readonly fields: Record<string, unknown> }[];
   readonly registry: Registry;
   /** Commits and tells the worker. */
@@ -93,6 +96,7 @@ export interface HarnessOptions {
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const storage = options.storage ?? createFakeStorage();
   const listeners = new Set<(notice: CommitNotice) => void>();
+  const nudgeListeners = new Set<{ readonly topic: string; readonly listener: () => void }>();
   const nudged: string[] = [];
   const logged: { level: string; message: string; fields: Record<string, unknown> }[] = [];
   const log = Object.fromEntries(
@@ -108,7 +112,11 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    onNudge: () => () => undefined,
+    onNudge(topic: string, listener: () => void) {
+      const listening = { topic, listener };
+      nudgeListeners.add(listening);
+      return () => void nudgeListeners.delete(listening);
+    },
     nudge: (topic: string) => void nudged.push(topic),
   } as unknown as Coordination;
   if (options.empty !== true && options.storage === undefined) {
@@ -135,6 +143,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       probes: true,
     },
     tokenVerifier: createVerifier(clock),
+    revocations: createRevocationList(clock),
     createResolver: createFakeResolver,
     log,
     metrics: createMetrics(registry, ['api']),
@@ -170,6 +179,9 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     worker,
     endpoint,
     nudges: nudged,
+    wake(topic) {
+      for (const each of nudgeListeners) if (each.topic === topic) each.listener();
+    },
     logged,
     registry,
     announce,

@@ -5,6 +5,7 @@ import type { BucketStorage, CommitNotice } from '#core/bucket-storage/contract.
 import { open as openMongodb } from '#core/bucket-storage/mongodb/opener.fixture.ts';
 import { open as openPostgres } from '#core/bucket-storage/postgres/opener.fixture.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
+import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import { createTokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock } from '#core/platform/clock.ts';
 import { createHealth } from '#core/platform/health.ts';
@@ -46,6 +47,7 @@ const clientAuth = {
   keys: [{ kty: 'oct', alg: 'HS256', kid: 'k', k: start.secret }],
   jwksUris: [],
   audience: [start.audience],
+  issuers: [],
   rejectIpRanges: [],
 } as unknown as Parameters<typeof createTokenVerifier>[0]['clientAuth'];
 const worker = await startApiWorker({
@@ -63,6 +65,7 @@ const worker = await startApiWorker({
     probes: false,
   },
   tokenVerifier: await createTokenVerifier({ clientAuth, clock: realClock, log: silent }),
+  revocations: createRevocationList(realClock),
   createResolver: createSessionResolver,
   log: silent,
   metrics: createMetrics(new Registry(), ['api']),

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { realClock } from '#core/platform/clock.ts';
 import type { CommitNotice } from '../bucket-storage/contract.ts';
-import type { Coordination, LeaseOptions } from './contract.ts';
+import type { Coordination, LeaseOptions, NudgeTopic } from './contract.ts';
 import type { CoordinationEnvironment } from './environment.ts';
 
 /** Two processes of one instance. In process they are the same object. */
@@ -217,6 +217,17 @@ function nudges(opened: () => Promise<Instance>): void {
     await vi.waitFor(() => expect(seen).toBe(1000), { interval: 5 });
     expect(calls).toBeLessThanOrEqual(40);
     expect(others).toBe(0);
+  });
+
+  const topics: readonly NudgeTopic[] = ['write-checkpoints', 'sync-config', 'revocations'];
+  test.each(topics)('%s is heard by the other process, and by nobody who listens to another topic', async (topic) => {
+    const { first, second } = await opened();
+    const heard = new Map<NudgeTopic, number>();
+    for (const each of topics) second.onNudge(each, () => heard.set(each, (heard.get(each) ?? 0) + 1));
+    if (second.shared) await vi.waitFor(() => expect(heard.size).toBe(topics.length), { interval: 5 });
+    heard.clear();
+    first.nudge(topic);
+    await vi.waitFor(() => expect([...heard]).toEqual([[topic, 1]]), { interval: 5 });
   });
 
   test('a nudge from inside a listener is another round; the nudging process hears it too', async () => {

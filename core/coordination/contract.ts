@@ -43,8 +43,8 @@ export interface Coordination {
   close(): Promise<void>;
 }
 
-/** write-checkpoints: requests wait for the leader. sync-config: versions changed. */
-export type NudgeTopic = 'write-checkpoints' | 'sync-config';
+/** write-checkpoints: requests wait for the leader. sync-config: versions changed. revocations: tokens were revoked. */
+export type NudgeTopic = 'write-checkpoints' | 'sync-config' | 'revocations';
 
 /** At-least-once jobs, one at a time per (name, key): compaction and clearing (bullmq on Redis). */
 export interface JobQueue {

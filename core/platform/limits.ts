@@ -31,6 +31,10 @@ export const DEVELOPMENT_TOKEN_LIFETIME_SECONDS = 43_200;
 export const MAX_TOKEN_BYTES = 16 * 1024;
 /** Operators may count on keys being refreshed within this time (O-95). */
 export const KEY_SET_REFRESH_MS = 5 * MINUTE_MS;
+/** Entries of the deny list at a time; more are refused (PSYNC_S4108). */
+export const MAX_REVOCATIONS = 100_000;
+/** New connections are refused when the deny list could not be read for longer. */
+export const REVOCATIONS_STALE_MS = MINUTE_MS;
 
 // Client metadata (O-194; S-647)
 export const MAX_APP_METADATA_KEYS = 20;

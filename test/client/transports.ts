@@ -97,6 +97,8 @@ export const webSocket: Transport = {
     const opened = new Promise<OpenStream>((resolve, reject) => {
       let received = 0;
       const lines = new Readable({ read: () => connection.resume(), highWaterMark: 1024 * 1024 });
+      // of a connection that is refused before anybody listens
+      lines.on('error', () => undefined);
       const fail = (error: Error): void => {
         reject(error);
         lines.destroy(error);

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock.ts';
-import { codedError, isCodedError } from '../errors/coded-error.ts';
+import { codedError, isCodedError, type CodedError } from '../errors/coded-error.ts';
 import { KEY_SET_REFRESH_MS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import type { AddressRanges } from '../network/address-ranges.ts';
@@ -15,10 +15,14 @@ const REFRESH_INTERVAL_MS = KEY_SET_REFRESH_MS - 60_000;
 
 /** The keys that an endpoint publishes, kept fresh in the background (O-95). */
 export interface KeyEndpoint {
+  /** Its address without user, password and parameters. */
+  readonly name: string;
   /** Keys of the last successful request; empty before the first one. */
   readonly keys: readonly VerificationKey[];
   /** The error of the last request, when it failed: the key that is looked for may exist. */
-  readonly failure: Error | undefined;
+  readonly failure: CodedError | undefined;
+  /** Keys of the set that are not used, and why. */
+  readonly unusable: readonly UnusableKey[];
   /** Waits for the first answer, if it is still on its way. Never rejects. */
   ready(): Promise<void>;
   /**
@@ -27,6 +31,11 @@ export interface KeyEndpoint {
    */
   refresh(): Promise<boolean>;
   close(): void;
+}
+
+export interface UnusableKey {
+  readonly kid: string | undefined;
+  readonly reason: string;
 }
 
 export interface KeyEndpointOptions {
@@ -41,9 +50,9 @@ export interface KeyEndpointOptions {
 export function createKeyEndpoint(options: KeyEndpointOptions): KeyEndpoint {
   const { uri, ranges, fetchKeySet, clock, log } = options;
   const closing = new AbortController();
-  let keys = new Map<string, VerificationKey>();
+  let set: KeySet = { keys: new Map(), unusable: [] };
   let list: readonly VerificationKey[] = [];
-  let failure: Error | undefined;
+  let failure: CodedError | undefined;
   let hasAnswered = false;
   let lastRequest = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | undefined;
@@ -52,15 +61,14 @@ export function createKeyEndpoint(options: KeyEndpointOptions): KeyEndpoint {
   const request = async (): Promise<void> => {
     try {
       const document = await fetchKeySet(uri, { ranges, signal: closing.signal });
-      keys = await importKeys(document, keys, log);
-      list = [...keys.values()];
+      set = await importKeys(document, set.keys, log);
+      list = [...set.keys.values()];
       hasAnswered = true;
       failure = undefined;
     } catch (error) {
       if (closing.signal.aborted) return;
-      const code = isCodedError(error) ? error.code : undefined;
-      log.warn({ error, code, kept_keys: list.length }, 'Key set endpoint failed');
-      failure = error as Error;
+      failure = isCodedError(error) ? error : unexpected(error);
+      log.warn({ error, code: failure.code, kept_keys: list.length }, 'Key set endpoint failed');
     }
   };
 
@@ -80,11 +88,15 @@ export function createKeyEndpoint(options: KeyEndpointOptions): KeyEndpoint {
   const first = ask();
 
   return {
+    name: nameOf(uri),
     get keys() {
       return list;
     },
     get failure() {
       return failure;
+    },
+    get unusable() {
+      return set.unusable;
     },
     ready: () => first,
     async refresh() {
@@ -99,27 +111,41 @@ export function createKeyEndpoint(options: KeyEndpointOptions): KeyEndpoint {
   };
 }
 
+function nameOf(uri: string): string {
+  const { origin, pathname } = new URL(uri);
+  return `${origin}${pathname}`;
+}
+
+function unexpected(cause: unknown): CodedError {
+  return codedError('PSYNC_S2204', 'The key set endpoint cannot be asked', { cause });
+}
+
+interface KeySet {
+  /** By the JSON text of the key. */
+  readonly keys: ReadonlyMap<string, VerificationKey>;
+  readonly unusable: readonly UnusableKey[];
+}
+
 /** Keys that did not change stay the same objects, by which verified tokens are remembered. */
-async function importKeys(
-  document: unknown,
-  previous: ReadonlyMap<string, VerificationKey>,
-  log: Log,
-): Promise<Map<string, VerificationKey>> {
+async function importKeys(document: unknown, previous: KeySet['keys'], log: Log): Promise<KeySet> {
   const published = (document as { keys?: unknown } | null)?.keys;
   if (!Array.isArray(published)) {
     throw codedError('PSYNC_S2204', 'The key set endpoint answered with something other than a JSON Web Key Set');
   }
   if (published.length > MAX_KEYS) log.warn({ keys: published.length, used: MAX_KEYS }, 'Key set is very large');
   const keys = new Map<string, VerificationKey>();
+  const unusable: UnusableKey[] = [];
   for (const jwk of (published as unknown[]).slice(0, MAX_KEYS)) {
     const identity = JSON.stringify(jwk);
-    const known = previous.get(identity);
+    const members = (jwk ?? {}) as Record<string, unknown>;
     try {
-      keys.set(identity, known ?? (await importKey((jwk ?? {}) as Record<string, unknown>, { allowShared: false })));
+      keys.set(identity, previous.get(identity) ?? (await importKey(members, { allowShared: false })));
     } catch (error) {
       // Sets may hold keys for other purposes; they are no failure (RFC 7517, section 5).
       log.debug({ error }, 'Key of the key set endpoint is not used');
+      const kid = typeof members['kid'] === 'string' ? members['kid'] : undefined;
+      unusable.push({ kid, reason: isCodedError(error) ? error.description : 'it cannot be read' });
     }
   }
-  return keys;
+  return { keys, unusable };
 }

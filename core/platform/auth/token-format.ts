@@ -7,6 +7,9 @@ export interface UnverifiedToken {
   readonly text: string;
   readonly algorithm: string;
   readonly kid: string | undefined;
+  /** It needs extensions (`crit`), none of which are supported. */
+  readonly needsExtensions: boolean;
+  readonly claims: Claims;
 }
 
 /** A refused token (`PSYNC_S2101`); says why, and never shows the token. */
@@ -28,9 +31,9 @@ export function tokenOf(authorization: string | undefined): string {
 }
 
 /**
- * Reads the header of a JWT in compact form.
+ * Reads header and payload of a JWT in compact form.
  *
- * Throws `PSYNC_S2101` when it is none, or when it needs something that is not supported (extensions, `none`).
+ * Throws `PSYNC_S2101` when it is none.
  */
 export function readToken(text: string): UnverifiedToken {
   if (text.length > MAX_TOKEN_BYTES) throw refused(`The token is longer than ${MAX_TOKEN_BYTES} bytes`);
@@ -40,9 +43,15 @@ export function readToken(text: string): UnverifiedToken {
   if (header === null) throw malformed();
   const { alg, kid, crit } = header.value;
   if (typeof alg !== 'string' || (kid !== undefined && typeof kid !== 'string')) throw malformed();
-  if (alg.toLowerCase() === 'none') throw refused('Tokens must be signed: alg "none" is not accepted');
-  if (crit !== undefined) throw refused('The token needs extensions (crit) that are not supported');
-  return { text, algorithm: alg, kid };
+  const claims = readJson(parts[1]!);
+  if (claims === null) throw refused('The payload of the token is not a JSON object');
+  return { text, algorithm: alg, kid, needsExtensions: crit !== undefined, claims };
+}
+
+/** Why the header alone is enough to refuse a token (`PSYNC_S2101`): not signed (O-94), or more than a signature. Null: it is not. */
+export function headerRefusal({ algorithm, needsExtensions }: UnverifiedToken): CodedError | null {
+  if (algorithm.toLowerCase() === 'none') return refused('Tokens must be signed: alg "none" is not accepted');
+  return needsExtensions ? refused('The token needs extensions (crit) that are not supported') : null;
 }
 
 function malformed(): CodedError {
@@ -54,13 +63,6 @@ export interface Claims {
   readonly value: Readonly<Record<string, unknown>>;
   /** The JSON text as signed. */
   readonly text: string;
-}
-
-/** The payload of a JWT; `PSYNC_S2101` when it is no JSON object. */
-export function readClaims(token: string): Claims {
-  const claims = readJson(token.split('.', 2)[1] ?? '');
-  if (claims === null) throw refused('The payload of the token is not a JSON object');
-  return claims;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -8,14 +8,14 @@ import { codedError } from '../errors/coded-error.ts';
 import type { Log } from '../log.ts';
 import { verifyAdminToken } from './admin-token.ts';
 import type { FetchKeySet } from './key-set-request.ts';
-import { createTokenVerifier, type TokenVerifier, type VerifiedToken } from './token-verifier.ts';
+import { createTokenVerifier, type TokenExaminer, type VerifiedToken } from './token-verifier.ts';
 
 const SECRET = Buffer.from('a shared secret that is long enough').toString('base64url');
 const SHARED = { kty: 'oct', alg: 'HS256', kid: 'bench', k: SECRET } as const;
 const AUDIENCE = ['my-app', 'https://api.example/'];
 
 let clock: FakeClock;
-const open: TokenVerifier[] = [];
+const open: TokenExaminer[] = [];
 afterEach(() => open.splice(0).forEach((verifier) => verifier.close()));
 
 interface Logged {
@@ -30,9 +30,9 @@ const log: Log = Object.fromEntries(
   ]),
 ) as unknown as Log;
 
-async function verifier(auth: Partial<ClientAuthConfig>, fetch?: FetchKeySet): Promise<TokenVerifier> {
+async function verifier(auth: Partial<ClientAuthConfig>, fetch?: FetchKeySet): Promise<TokenExaminer> {
   clock = createFakeClock();
-  const clientAuth = { jwksUris: [], keys: [], audience: AUDIENCE, rejectIpRanges: [], ...auth };
+  const clientAuth = { jwksUris: [], keys: [], audience: AUDIENCE, issuers: [], rejectIpRanges: [], ...auth };
   const created = await createTokenVerifier({ clientAuth, clock, log, ...(fetch === undefined ? {} : { fetch }) });
   open.push(created);
   return created;

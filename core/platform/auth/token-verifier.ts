@@ -1,18 +1,20 @@
 import type { Clock } from '../clock.ts';
 import type { ClientAuthConfig } from '../config/service-config.ts';
-import { codedError } from '../errors/coded-error.ts';
+import { isCodedError, type CodedError } from '../errors/coded-error.ts';
 import { TOKEN_CLOCK_TOLERANCE_SECONDS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { parseAddressRanges } from '../network/address-ranges.ts';
-import { checkClaims } from './claims-check.ts';
+import { passed, shown, type Check } from './check.ts';
+import { checkClaims, subjectOf, timeOf, type TokenClaims } from './claims-check.ts';
+import { checkKeys } from './key-checks.ts';
 import { createKeyEndpoint } from './key-endpoint.ts';
+import { createKeyRing } from './key-ring.ts';
 import { fetchKeySet, type FetchKeySet } from './key-set-request.ts';
-import { readClaims, readToken, refused, tokenOf, type UnverifiedToken } from './token-format.ts';
-import { importKey, type VerificationKey } from './verification-key.ts';
+import type { RevocationList } from './revocations.ts';
+import { headerRefusal, readToken, tokenOf, type UnverifiedToken } from './token-format.ts';
+import type { VerificationKey } from './verification-key.ts';
 import { createVerifiedTokens } from './verified-tokens.ts';
 
-/** Signatures tried for one token without `kid`; more keys than this are not asked. */
-const MAX_ATTEMPTS = 20;
 const REMEMBERED = { maxTokens: 20_000, maxBytes: 16 * 1024 * 1024 };
 
 /** A token whose signature and claims are good. */
@@ -31,7 +33,7 @@ export interface TokenVerifier {
   /**
    * Verifies the value of an `Authorization` header, or of `token` in an RSocket SETUP frame.
    *
-   * Rejects with a coded error: `PSYNC_S2101` … `S2106` (401) when the token is at fault; `S2202` … `S2204` when its key
+   * Rejects with a coded error: `PSYNC_S2101` … `S2121` (401) when the token is at fault; `S2202` … `S2204` when its key
    * may exist but an endpoint cannot be asked, so that the client keeps its token and comes back (S-600, S-604).
    */
   verify(authorization: string | undefined): Promise<VerifiedToken>;
@@ -39,10 +41,27 @@ export interface TokenVerifier {
   close(): void;
 }
 
+/** A verifier that also says what it looks at. */
+export interface TokenExaminer extends TokenVerifier {
+  /**
+   * The checks that `verify` makes, one after the other, with what they find; `verify` rejects with the first refusal. Goes on after a
+   * refusal where there is more to look at, so that all mistakes of a token are seen at once. Accepts nothing itself.
+   */
+  examine(authorization: string | undefined): AsyncGenerator<Check, void>;
+}
+
+/** An accepted token with the key that signed it. */
+interface Remembered {
+  readonly token: VerifiedToken;
+  readonly key: VerificationKey;
+}
+
 export interface TokenVerifierOptions {
   readonly clientAuth: ClientAuthConfig;
   readonly clock: Clock;
   readonly log: Log;
+  /** Tokens that are refused before they expire. Absent: none is. */
+  readonly revocations?: Pick<RevocationList, 'refusal'>;
   /** Default: `fetchKeySet`. */
   readonly fetch?: FetchKeySet;
 }
@@ -53,98 +72,97 @@ export interface TokenVerifierOptions {
  *
  * Rejects with `PSYNC_S3120` when a static key cannot be used.
  */
-export async function createTokenVerifier(options: TokenVerifierOptions): Promise<TokenVerifier> {
-  const { clientAuth, clock, log } = options;
-  const staticKeys = await Promise.all(clientAuth.keys.map((jwk) => importKey(jwk, { allowShared: true })));
+export async function createTokenVerifier(options: TokenVerifierOptions): Promise<TokenExaminer> {
+  const { clientAuth, clock, log, revocations } = options;
   const ranges = parseAddressRanges(clientAuth.rejectIpRanges);
   const endpoints = clientAuth.jwksUris.map((uri) =>
     createKeyEndpoint({ uri, ranges, fetchKeySet: options.fetch ?? fetchKeySet, clock, log }),
   );
-  const remembered = createVerifiedTokens<{ readonly token: VerifiedToken; readonly key: VerificationKey }>(REMEMBERED);
-  const allKeys = (): VerificationKey[] => [...staticKeys, ...endpoints.flatMap(({ keys }) => keys)];
+  const ring = await createKeyRing(clientAuth.keys, endpoints).catch((error: unknown) => {
+    for (const endpoint of endpoints) endpoint.close();
+    throw error;
+  });
+  const remembered = createVerifiedTokens<Remembered>(REMEMBERED);
 
   const recall = (text: string): VerifiedToken | undefined => {
     const entry = remembered.get(text);
     if (entry === undefined) return undefined;
     const isCurrent = clock.now() < entry.token.expiresAtMs + TOKEN_CLOCK_TOLERANCE_SECONDS * 1000;
     // A key that was withdrawn must not live on here (O-99).
-    if (isCurrent && (staticKeys.includes(entry.key) || endpoints.some(({ keys }) => keys.includes(entry.key)))) {
-      return entry.token;
-    }
+    if (isCurrent && ring.holds(entry.key)) return entry.token;
     remembered.delete(text);
     return undefined;
   };
 
-  /** The key that signed the token, asking the endpoints for new keys when none does (O-84, O-95). */
-  const findKey = async (token: UnverifiedToken): Promise<VerificationKey> => {
-    const known = await signingKey(token, allKeys());
-    if (known !== undefined) return known;
-    await Promise.all(endpoints.map((endpoint) => endpoint.ready()));
-    const afterFirstAnswer = await signingKey(token, allKeys());
-    if (afterFirstAnswer !== undefined) return afterFirstAnswer;
-
-    const isMissing = token.kid !== undefined && !allKeys().some(({ kid }) => kid === token.kid);
-    if (isMissing) {
-      const asked = await Promise.all(endpoints.map((endpoint) => endpoint.refresh()));
-      const added = asked.includes(true) ? await signingKey(token, allKeys()) : undefined;
-      if (added !== undefined) return added;
-    }
-    throw unknownKey(
-      token,
-      allKeys(),
-      endpoints.map(({ failure }) => failure).find((failure) => failure !== undefined),
-    );
+  const checkRevocation = (claims: TokenClaims): Check => {
+    if (revocations === undefined) return passed('revocation', 'not looked at');
+    const refusal = revocations.refusal(claims);
+    return { name: 'revocation', finding: refusal?.description ?? 'the token is not revoked', refusal };
   };
+
+  /** Every check of a token, in order. Whoever asks may go on after a refusal as far as there is something to look at. */
+  async function* examineText(text: string): AsyncGenerator<Check, Remembered | null> {
+    const token = yield* readForm(text);
+    if (token === null) return null;
+    const { claims } = token;
+    yield checkHeader(token);
+    const search = await ring.search(token);
+    yield* checkKeys(token, search);
+    const nowMs = clock.now();
+    yield* checkClaims(claims.value, { audience: clientAuth.audience, issuers: clientAuth.issuers, nowMs });
+    yield checkRevocation(claims.value);
+    const { sub, exp } = claims.value;
+    const [userId, expiresAt] = [subjectOf(sub), timeOf(exp)];
+    if (search.signer === undefined || userId === undefined || expiresAt === undefined) return null;
+    const verified = { userId, claims: claims.value, claimsText: claims.text, expiresAtMs: expiresAt * 1000 };
+    return { token: verified, key: search.signer.key };
+  }
 
   return {
     async verify(authorization) {
       const text = tokenOf(authorization);
       const recalled = recall(text);
-      if (recalled !== undefined) return recalled;
-
-      const key = await findKey(readToken(text));
-      const claims = readClaims(text);
-      const { userId, expiresAtMs } = checkClaims(claims.value, clientAuth.audience, clock.now());
-      const token = { userId, claims: claims.value, claimsText: claims.text, expiresAtMs };
-      remembered.set(text, { token, key });
-      return token;
+      if (recalled !== undefined) {
+        const refusal = revocations?.refusal(recalled.claims);
+        if (refusal) throw refusal;
+        return recalled;
+      }
+      const checks = examineText(text);
+      for (;;) {
+        const { value, done } = await checks.next();
+        if (done) {
+          remembered.set(text, value!);
+          return value!.token;
+        }
+        if (value.refusal !== null) throw value.refusal;
+      }
     },
-    close() {
-      for (const endpoint of endpoints) endpoint.close();
+    async *examine(authorization) {
+      let text: string;
+      try {
+        text = tokenOf(authorization);
+      } catch (error) {
+        return yield { name: 'token', finding: 'there is none', refusal: error as CodedError };
+      }
+      yield passed('token', 'there is one');
+      yield* examineText(text);
     },
+    close: ring.close,
   };
 }
 
-/**
- * Which of `keys` signed the token. Keys with the token's `kid` come first, then keys without one; a token without `kid`
- * is tried with all (O-85). Only keys for the token's algorithm are asked (O-94).
- */
-async function signingKey(
-  token: UnverifiedToken,
-  keys: readonly VerificationKey[],
-): Promise<VerificationKey | undefined> {
-  const fitting = keys.filter(({ algorithms }) => algorithms.includes(token.algorithm));
-  const named = fitting.filter(({ kid }) => kid !== undefined && (token.kid === undefined || token.kid === kid));
-  const unnamed = fitting.filter(({ kid }) => kid === undefined);
-  for (const key of [...named, ...unnamed].slice(0, MAX_ATTEMPTS)) {
-    if (await key.verifies(token.text, token.algorithm)) return key;
+function* readForm(text: string): Generator<Check, UnverifiedToken | null> {
+  try {
+    const token = readToken(text);
+    yield passed('form', `a JWT of ${text.length} characters`);
+    return token;
+  } catch (error) {
+    if (!isCodedError(error)) throw error;
+    yield { name: 'form', finding: `${text.length} characters`, refusal: error };
+    return null;
   }
-  return undefined;
 }
 
-/** What to tell a client whose token no key signed. */
-function unknownKey(token: UnverifiedToken, keys: readonly VerificationKey[], failure: Error | undefined): Error {
-  const named = keys.filter(({ kid }) => token.kid !== undefined && kid === token.kid);
-  if (named.length === 0 && failure !== undefined) return failure;
-  if (named.length > 0 && !named.some(({ algorithms }) => algorithms.includes(token.algorithm))) {
-    return codedError(
-      'PSYNC_S2102',
-      'The signature cannot be verified: the key with this kid is for another algorithm',
-    );
-  }
-  const unnamed = keys.some(({ kid, algorithms }) => kid === undefined && algorithms.includes(token.algorithm));
-  if (named.length > 0 || unnamed) return refused('The signature of the token does not fit the configured key');
-  if (token.kid === undefined && keys.length > 0)
-    return refused('The signature of the token fits none of the configured keys');
-  return refused('No configured key has the kid of the token: check kid, jwks and jwks_uri');
+function checkHeader(token: UnverifiedToken): Check {
+  return { name: 'algorithm', finding: `alg is ${shown(token.algorithm)}`, refusal: headerRefusal(token) };
 }

@@ -40,6 +40,7 @@ export function normalizeClientAuth(
     jwksUris: uris,
     keys: staticKeys,
     audience,
+    issuers: typeof keys?.issuer === 'string' ? [keys.issuer] : [...(keys?.issuer ?? [])],
     rejectIpRanges: rejectsLocal && !ranges.includes('local') ? [...ranges, 'local'] : ranges,
   };
 }

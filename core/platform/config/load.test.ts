@@ -107,6 +107,7 @@ describe('a documented configuration', () => {
         jwksUris: ['https://id.example.org/.well-known/jwks.json'],
         keys: [],
         audience: ['my-app'],
+        issuers: [],
         rejectIpRanges: [],
       },
       api: {
@@ -283,6 +284,7 @@ client_auth:
         jwks: { keys: [{ kty: 'oct', alg: 'HS256', k: 'secret-8' }] },
         supabase_jwt_secret: 'secret-9',
         audience: ['x'],
+        issuer: ['https://id.example'],
         jwks_reject_ip_ranges: ['10.0.0.0/8', 'local'],
       },
       api: { tokens: ['secret-10'], parameters: { max_buckets_per_connection: 5 } },

@@ -180,6 +180,8 @@ export interface ClientAuthConfig {
   readonly keys: readonly ConfiguredKey[];
   /** Accepted audiences. Empty: no token is accepted (O-86). */
   readonly audience: readonly string[];
+  /** Accepted issuers. Empty: any. */
+  readonly issuers: readonly string[];
   /** Addresses that key set endpoints may not have; as in the file (O-53). */
   readonly rejectIpRanges: readonly string[];
 }

@@ -136,6 +136,14 @@ const ClientAuthSchema = Type.Object(
       Type.Object({ keys: Type.Array(JsonWebKeySchema) }, { ...STRICT, description: 'Static keys (O-49)' }),
     ),
     audience: Type.Optional(Type.Array(text('An accepted audience, compared exactly (O-50)'))),
+    issuer: Type.Optional(
+      Type.Unsafe<string | string[]>({
+        type: ['string', 'array'],
+        items: { type: 'string', minLength: 1 },
+        minLength: 1,
+        description: 'Accepted issuer or issuers (iss), compared exactly; default any',
+      }),
+    ),
     supabase: optionalFlag('Derive keys and audience from a Supabase source connection (O-101)'),
     supabase_jwt_secret: optionalText('Legacy HS256 secret of Supabase; use !env (O-102)'),
     jwks_reject_ip_ranges: Type.Optional(IpRanges),
