@@ -1,359 +1,298 @@
-/** For tests: random queries of streams, each in our language and in plain SQL for one person. */
+/** For tests: random queries of streams, each in our language and in plain SQL that gives the rows it means. */
 import fc from 'fast-check';
+import { condition, jsonEach, table } from './random-conditions.ts';
+import { COLUMNS, TABLES, type ColumnName, type TableName } from './random-schemas.ts';
+import { array, column, constant, field, parameter, rowValue, scalar, type Prefix } from './random-values.ts';
+import { quotedName, same, sql, validJson, type Sql } from './sql-text.ts';
 
-/** Tables of the oracle; every column can hold anything, `tags` are JSON arrays mostly. */
-export const TABLES: Readonly<Record<string, readonly string[]>> = {
-  items: ['id', 'list_id', 'owner_id', 'status', 'n', 'tags'],
-  lists: ['id', 'owner_id', 'parent_id', 'status', 'n', 'tags'],
-  members: ['id', 'list_id', 'owner_id', 'status', 'n', 'tags'],
-};
+/** One item of SELECT: `column` under its own name, `name` an expression with an alias. */
+export type Output =
+  | { readonly kind: 'star' }
+  | { readonly kind: 'column'; readonly column: ColumnName }
+  | { readonly kind: 'named'; readonly name: string };
 
-export interface Person {
-  readonly userId: string;
-  readonly claims: Readonly<Record<string, unknown>>;
-  readonly connection: Readonly<Record<string, unknown>> | null;
-  readonly subscription: Readonly<Record<string, unknown>> | null;
+/**
+ * `theirs` gives `_t` and `_k`, table and key of the synced row, and `o0`, `o1`, … for the outputs that are no star: what a star gives
+ * is the row itself.
+ */
+export interface RandomQuery extends Sql {
+  readonly table: TableName;
+  /** Table name on the client; null: that of the source table (S-212, S-255). */
+  readonly alias: string | null;
+  readonly outputs: readonly Output[];
 }
 
-/** Our text; and plain SQL for one person, who stands in it as literals. */
-export interface Sql {
-  readonly ours: string;
-  theirs(person: Person): string;
+interface Item extends Sql {
+  readonly output: Output;
 }
-export const same = (text: string): Sql => ({ ours: text, theirs: () => text });
-export const sql = (strings: TemplateStringsArray, ...parts: (Sql | string)[]): Sql => {
-  const build = (of: (part: Sql | string) => string): string =>
-    strings.reduce((text, string, at) => text + of(parts[at - 1] ?? '') + string);
-  return {
-    ours: build((part) => (typeof part === 'string' ? part : part.ours)),
-    theirs: (person) => build((part) => (typeof part === 'string' ? part : part.theirs(person))),
-  };
-};
-
-function literal(value: unknown): string {
-  if (value === undefined || value === null) return 'NULL';
-  if (typeof value === 'boolean') return value ? '1' : '0';
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
-  return `'${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll("'", "''")}'`;
-}
-
-export const parameter = (scope: 'auth' | 'connection' | 'subscription', key: string): Sql => ({
-  ours: `${scope}.parameter('${key}')`,
-  theirs: ({ claims, connection, subscription }) => literal({ auth: claims, connection, subscription }[scope]?.[key]),
+const named = (name: string, written: string, value: Sql, as = 'AS '): Item => ({
+  ours: `${value.ours} ${as}${written}`,
+  theirs: value.theirs,
+  output: { kind: 'named', name },
 });
-export const USER: Sql = { ours: 'auth.user_id()', theirs: ({ userId }) => literal(userId) };
 
-const scalar = fc.oneof(
-  fc.constant(USER),
-  fc.constantFrom('a', 'b').map((key) => parameter('auth', key)),
-  fc.constantFrom('a', 'b').map((key) => parameter('subscription', key)),
-  fc.constantFrom('a', 'b').map((key) => parameter('connection', key)),
-  fc.constant({ ours: `auth.parameters() ->> '$.a'`, theirs: parameter('auth', 'a').theirs }),
-  // functions and operators on parameters (S-88)
-  fc.constant(sql`substring(${parameter('subscription', 'b')}, 1, 1)`),
-  fc.constant(sql`${parameter('auth', 'a')} || ''`),
-  fc.constant(sql`CASE ${parameter('connection', 'a')} WHEN 'x' THEN 'y' ELSE ${USER} END`),
-);
-const array = fc
-  .constantFrom<'auth' | 'connection' | 'subscription'>('auth', 'connection', 'subscription')
-  .map((scope) => parameter(scope, 'ids'));
-
-let aliases = 0;
-const freshAlias = (): string => `t${++aliases}`;
-
-const column = fc.constantFrom('id', 'list_id', 'owner_id', 'status', 'n');
-/** Columns of a table, qualified. */
-export const columnOf = (name: string, alias: string): fc.Arbitrary<Sql> =>
-  column.map((item) => same(`${alias}.${TABLES[name]?.includes(item) === true ? item : 'id'}`));
-export const rowExpression = (name: string, alias: string): fc.Arbitrary<Sql> =>
-  fc.oneof(
-    { weight: 5, arbitrary: columnOf(name, alias) },
-    { weight: 1, arbitrary: columnOf(name, alias).map((item) => sql`ifnull(${item}, 'x')`) },
-    { weight: 1, arbitrary: columnOf(name, alias).map((item) => sql`substring(${item}, 1, 1)`) },
-  );
-export const constant = fc.constantFrom("'x'", "'y'", '1', '2', 'NULL', "'open'").map(same);
-
-export function rowFilter(name: string, alias: string, legacy = false): fc.Arbitrary<Sql> {
-  const value = columnOf(name, alias);
+/** Something to select that is computed (S-209). */
+function computed(prefix: Prefix, legacy: boolean): fc.Arbitrary<Sql> {
+  const item = column(prefix);
+  const of = (name: string): Sql => field(prefix, name);
+  const text = (value: Sql): Sql => sql`CAST(${value} AS TEXT)`;
   return fc.oneof(
-    fc
-      .tuple(value, fc.constantFrom('=', '!=', '<', '>='), constant)
-      .map(([left, op, right]) => sql`${left} ${op} ${right}`),
-    value.map((item) => sql`${item} IS NOT NULL`),
-    value.map((item) => sql`NOT ${item} = 'x'`),
-    fc.tuple(value, value).map(([a, b]) => sql`${a} = ${b}`),
-    value.map((item) => sql`${item} NOT IN ('x', 2)`),
+    rowValue(prefix, legacy),
+    fc.tuple(item, item).map(([a, b]) => sql`${a} || '.' || ${b}`),
+    item.map((value) => sql`upper(${value})`),
+    item.map((value) => sql`${value} IS NULL`),
     ...(legacy
       ? []
-      : [fc.tuple(value, fc.constantFrom('', 'NOT ')).map(([item, not]) => sql`${item} ${not}BETWEEN 1 AND 'x'`)]),
-    value.map((item) => ({ ours: `${item.ours} IN '["x",1]'`, theirs: () => `${item.ours} IN ('x', 1)` })),
-    value.map((item) =>
-      legacy
-        ? sql`iif(${item} = 'x', 1, ${item} <= 1)`
-        : sql`CASE WHEN ${item} = 'x' THEN 1 WHEN ${item} > 1 THEN 0 ELSE 1 END`,
+      : [
+          item.map((value) => sql`CASE WHEN ${value} = 'x' THEN 1.5 ELSE ${value} END`),
+          item.map((value) => sql`${value} BETWEEN 'a' AND 'x'`),
+        ]),
+    item.map((value) => sql`${value} + 1`),
+    item.map((value) => ({ ours: `${value.ours}::integer`, theirs: `CAST(${value.theirs} AS INTEGER)` })),
+    fc.constantFrom(
+      of('bin'),
+      sql`hex(${of('bin')})`,
+      sql`length(${of('tags')})`,
+      { ours: `${of('doc').ours} -> 'a'`, theirs: `${validJson(of('doc').theirs)} -> '$.a'` },
+      // S-189
+      {
+        ours: `json_array_length(${of('tags').ours})`,
+        theirs: `iif(${of('tags').theirs} IS NULL, NULL, ifnull(json_array_length(${validJson(of('tags').theirs)}), 0))`,
+      },
+      same('12'),
+      same("'it''s'"),
+      same('NULL'),
+      text(of('n')),
     ),
-    fc.tuple(value, value).map(([a, b]) => sql`NOT (${a} = 1 OR ${b} = 'y')`),
-    value,
   );
 }
-const gate = fc.oneof(
-  fc.tuple(scalar, constant).map(([left, right]) => sql`${left} = ${right}`),
-  fc.tuple(scalar, constant).map(([left, right]) => sql`NOT ${left} = ${right}`),
-  scalar.map((item) => sql`${item} IS NULL`),
-  fc.tuple(scalar, scalar).map(([left, right]) => sql`${left} = ${right}`),
-  array.map((item) => ({
-    ours: `'x' IN ${item.ours}`,
-    theirs: (person: Person) => `'x' IN (SELECT value FROM json_each(${item.theirs(person)}))`,
-  })),
-);
-/** Left IN an array that is JSON text. */
-export const inArray = (left: Sql, json: Sql): Sql => ({
-  ours: `${left.ours} IN ${json.ours}`,
-  theirs: (person) => `${left.theirs(person)} IN (SELECT value FROM json_each(${json.theirs(person)}))`,
-});
 
-/** A condition on one row, `depth` levels of subqueries. Never negates a match. */
-function condition(name: string, alias: string, depth: number): fc.Arbitrary<Sql> {
-  const match = fc.oneof(
-    fc.tuple(rowExpression(name, alias), scalar).map(([left, right]) => sql`${left} = ${right}`),
-    fc.tuple(scalar, rowExpression(name, alias)).map(([left, right]) => sql`${left} = ${right}`),
-    fc.tuple(rowExpression(name, alias), array).map(([left, right]) => inArray(left, right)),
-    scalar.map((left) => inArray(left, same(`${alias}.tags`))),
-    array.map((right) => ({
-      ours: `${alias}.tags && ${right.ours}`,
-      theirs: (person: Person) =>
-        `EXISTS (SELECT 1 FROM json_each(${alias}.tags) x JOIN json_each(${right.theirs(person)}) y ON x.value = y.value)`,
-    })),
-    fc
-      .tuple(rowExpression(name, alias), array)
-      .map(([left, right]) => sql`${left} IN (SELECT value FROM json_each(${right}))`),
-    // negations that cancel out, and such that turn AND into OR
-    fc.tuple(columnOf(name, alias), scalar).map(([left, right]) => sql`NOT (NOT ${left} = ${right})`),
-    fc
-      .tuple(columnOf(name, alias), scalar, fc.constantFrom('AND', 'OR'), rowFilter(name, alias))
-      .map(([left, right, op, filter]) => sql`NOT (NOT ${left} = ${right} ${op} ${filter})`),
-    // one value compared with several things
-    fc
-      .tuple(columnOf(name, alias), scalar, array)
-      .map(([left, right, list]) => sql`(${left} = ${right} AND ${inArray(left, list)})`),
-    fc
-      .tuple(columnOf(name, alias), scalar, scalar)
-      .map(([left, right, other]) => sql`(${left} = ${right} AND ${other} = ${left})`),
-    fc
-      .tuple(columnOf(name, alias), columnOf(name, alias), scalar)
-      .map(([left, other, right]) => sql`(${left} = ${right} AND ${other} = ${right})`),
-  );
-  const leaves = [
-    { weight: 3, arbitrary: match },
-    { weight: 2, arbitrary: rowFilter(name, alias) },
-    { weight: 1, arbitrary: gate },
-    ...(depth > 0 ? [{ weight: 4, arbitrary: subquery(name, alias, depth - 1) }] : []),
-  ];
-  const leaf = fc.oneof(...leaves);
-  const group = (item: Sql): Sql => sql`(${item})`;
-  return fc.oneof(
-    { weight: 3, arbitrary: leaf },
-    { weight: 3, arbitrary: fc.tuple(leaf, leaf).map(([a, b]) => sql`${a} AND ${b}`) },
-    { weight: 2, arbitrary: fc.tuple(leaf, leaf).map(([a, b]) => group(sql`${a} OR ${b}`)) },
-    { weight: 1, arbitrary: fc.tuple(leaf, leaf, leaf).map(([a, b, c]) => sql`${a} AND (${b} OR ${c})`) },
+const ALIASES: readonly (readonly [name: string, written: string])[] = [
+  ['title', 'title'],
+  ['title', 'TITLE'],
+  ['Title', '"Title"'],
+  ['a "b"\\', '"a ""b""\\"'],
+  ['order', 'order'],
+  ['ключ', '"ключ"'],
+  ['owner', 'owner'],
+];
+
+/** The columns of a query (S-206…S-211), mostly with one that is called id (S-260). */
+function outputs(prefix: Prefix, legacy: boolean): fc.Arbitrary<Item[]> {
+  const star: Item = { ours: legacy ? '*' : `${prefix}*`, theirs: '', output: { kind: 'star' } };
+  const item = fc.oneof(
+    { weight: 2, arbitrary: fc.constant(star) },
     {
-      weight: 1,
-      arbitrary: fc.tuple(leaf, leaf, leaf, leaf).map(([a, b, c, d]) => group(sql`(${a} OR ${b}) AND (${c} OR ${d})`)),
+      weight: 2,
+      arbitrary: fc
+        .constantFrom(...COLUMNS)
+        .map((name): Item => ({ ...field(prefix, name), output: { kind: 'column', column: name } })),
+    },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(computed(prefix, legacy), fc.constantFrom(...ALIASES), fc.constantFrom('AS ', 'as ', 'AS '))
+        .map(([value, [name, written], as]) => named(name, written, value, as)),
     },
   );
+  const id = fc.oneof(
+    { weight: 6, arbitrary: fc.constant(named('id', 'id', field(prefix, 'id'))) },
+    { weight: 1, arbitrary: fc.constant(named('id', 'id', field(prefix, 'id'), '')) },
+    { weight: 1, arbitrary: rowValue(prefix, legacy).map((value) => named('id', '"id"', value)) },
+    { weight: 1, arbitrary: fc.constant(named('id', 'id', field(prefix, 'bin'))) },
+    // composite keys (S-260)
+    {
+      weight: 1,
+      arbitrary: fc.constant(named('id', 'ID', sql`${field(prefix, 'ref')} || '.' || ${field(prefix, 'owner')}`)),
+    },
+  );
+  const several = fc.oneof(
+    { weight: 2, arbitrary: fc.constant<Item[]>([]) },
+    { weight: 3, arbitrary: fc.array(item, { minLength: 1, maxLength: 3 }) },
+  );
+  return fc.oneof(
+    { weight: 3, arbitrary: id.map((last): Item[] => [star, last]) },
+    { weight: 4, arbitrary: fc.tuple(several, id, several).map(([before, at, after]) => [...before, at, ...after]) },
+    { weight: 1, arbitrary: fc.constant<Item[]>([star]) },
+  );
 }
 
-/** The CTEs of the run: SQL text of queries names them, plain SQL has them as subqueries with the column v. */
-let ctes: readonly Sql[] = [];
-/** Before the queries of a run are written in plain SQL. */
-export function nameCtes(named: readonly Sql[]): void {
-  ctes = named;
+const chosen = fc.constantFrom<TableName>(...TABLES);
+const TOP_ALIASES: readonly (string | null)[] = [null, null, null, 'i', 'Boats', 'my "boats"'];
+interface Top {
+  readonly table: TableName;
+  readonly alias: string | null;
+  readonly as: string;
 }
-const cteQuery = (at: number, who: Person): string => ctes[at]?.theirs(who) ?? 'SELECT NULL AS v WHERE 0';
-
-function withCte(left: fc.Arbitrary<Sql>): fc.Arbitrary<Sql> {
-  return fc
-    .tuple(left, fc.constantFrom(0, 1), fc.constantFrom('name', 'equals', 'star', 'column'))
-    .map(([item, at, how]) => ({
-      ours: `${item.ours} ${{ name: `IN c${at}`, equals: `= c${at}`, star: `IN (SELECT * FROM c${at})`, column: `IN (SELECT q.v FROM c${at} AS q)` }[how]}`,
-      theirs: (who: Person) => `${item.theirs(who)} IN (${cteQuery(at, who)})`,
-    }));
-}
-
-function subquery(name: string, alias: string, depth: number): fc.Arbitrary<Sql> {
-  return fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
-    const inner = freshAlias();
-    const left = fc.oneof({ weight: 4, arbitrary: rowExpression(name, alias) }, { weight: 1, arbitrary: scalar });
-    const where = fc.option(condition(other, inner, depth), { freq: 6 });
-    const selected = fc.oneof({ weight: 8, arbitrary: columnOf(other, inner) }, { weight: 1, arbitrary: scalar });
-    return fc.oneof(
-      {
-        weight: 4,
-        arbitrary: fc
-          .tuple(left, selected, where)
-          .map(([a, b, c]) =>
-            c === null
-              ? sql`${a} IN (SELECT ${b} FROM ${other} ${inner})`
-              : sql`${a} IN (SELECT ${b} FROM ${other} ${inner} WHERE ${c})`,
-          ),
-      },
-      {
-        weight: 1,
-        arbitrary: fc.tuple(selected, where).map(([b, c]) => {
-          const query =
-            c === null
-              ? sql`SELECT ${b} AS v FROM ${other} ${inner}`
-              : sql`SELECT ${b} AS v FROM ${other} ${inner} WHERE ${c}`;
-          return {
-            ours: `${alias}.tags && (${query.ours})`,
-            theirs: (person: Person) =>
-              `EXISTS (SELECT 1 FROM json_each(${alias}.tags) x JOIN (${query.theirs(person)}) y ON x.value = y.v)`,
-          };
-        }),
-      },
-      { weight: 2, arbitrary: withCte(left) },
-      // elements of a column of the table before it (S-109)
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(left, where)
-          .map(([a, c]) =>
-            c === null
-              ? sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e)`
-              : sql`${a} IN (SELECT e.value FROM ${other} ${inner}, json_each(${inner}.tags) AS e WHERE ${c})`,
-          ),
-      },
-      // a subquery that compares with the row around it
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(left, columnOf(other, inner), columnOf(other, inner), columnOf(name, alias), where)
-          .map(
-            ([a, b, x, y, c]) =>
-              sql`${a} IN (SELECT ${b} FROM ${other} ${inner} WHERE ${x} = ${y} AND (${c ?? same('1')}))`,
-          ),
-      },
-      // a subquery in FROM, with and without names for its columns
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(left, columnOf(other, inner), columnOf(other, inner), where, scalar, fc.boolean())
-          .map(([a, b, x, c, value, named]) => {
-            const rows = sql`SELECT ${b} AS p, ${x} AS q FROM ${other} ${inner} WHERE ${c ?? same('1')}`;
-            return {
-              ours: `${a.ours} IN (SELECT d${inner}.${named ? 'v' : 'p'} FROM (${rows.ours}) AS d${inner}${named ? '(v, w)' : ''} WHERE d${inner}.${named ? 'w' : 'q'} = ${value.ours})`,
-              theirs: (who: Person) =>
-                `${a.theirs(who)} IN (SELECT p FROM (${rows.theirs(who)}) WHERE q = ${value.theirs(who)})`,
-            };
-          }),
-      },
-      // two tables in the subquery
-      {
-        weight: 1,
-        arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((third) => {
-          const second = freshAlias();
-          return fc
-            .tuple(left, selected, columnOf(other, inner), columnOf(third, second), condition(third, second, 0))
-            .map(
-              ([a, b, x, y, c]) =>
-                sql`${a} IN (SELECT ${b} FROM ${other} ${inner} JOIN ${third} AS ${second} ON ${x} = ${y} AND ${c})`,
-            );
-        }),
-      },
-    );
-  });
-}
-
-export const cte: fc.Arbitrary<Sql> = fc.constantFrom(...Object.keys(TABLES)).chain((name) => {
-  const alias = freshAlias();
-  // a CTE reads no CTE
-  return fc
-    .tuple(columnOf(name, alias), condition(name, alias, 0))
-    .map(([selected, where]) => sql`SELECT ${selected} AS v FROM ${name} ${alias} WHERE ${where}`);
+const top: fc.Arbitrary<Top> = fc.record({
+  table: chosen,
+  alias: fc.constantFrom(...TOP_ALIASES),
+  as: fc.constantFrom('AS ', ''),
 });
 
-export const query: fc.Arbitrary<Sql> = fc.oneof(
+/** What stands behind the synced table in FROM, and in WHERE. Columns of the synced table stand as `«top!».x`. */
+interface Rest {
+  readonly bareStar: boolean;
+  readonly from: Sql;
+  readonly where: Sql | null;
+  /** The other tables stand before the synced one. */
+  readonly before?: boolean;
+}
+const TOP = '«top!».';
+
+const rest: fc.Arbitrary<Rest> = fc.oneof(
   {
-    weight: 1,
-    arbitrary: fc
-      .tuple(columnOf('items', 'items'), fc.constantFrom(0, 1), condition('items', 'items', 1))
-      .map(([x, at, where]) => ({
-        ours: `SELECT items.* FROM items INNER JOIN c${at} ON c${at}.v = ${x.ours} WHERE ${where.ours}`,
-        theirs: (who: Person) =>
-          `SELECT items.* FROM items INNER JOIN (${cteQuery(at, who)}) c ON c.v = ${x.theirs(who)} WHERE ${where.theirs(who)}`,
-      })),
+    weight: 6,
+    arbitrary: condition(TOP, 2, true).map((where) => ({ bareStar: true, from: same(''), where })),
   },
-  { weight: 4, arbitrary: condition('items', 'items', 2).map((where) => sql`SELECT * FROM items WHERE ${where}`) },
+  { weight: 1, arbitrary: fc.constant({ bareStar: true, from: same(''), where: null }) },
   {
     weight: 2,
-    arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
-      const alias = freshAlias();
-      return fc
-        .tuple(
-          columnOf('items', 'items'),
-          columnOf(other, alias),
-          condition(other, alias, 1),
-          condition('items', 'items', 0),
-        )
-        .map(
-          ([x, y, on, where]) =>
-            sql`SELECT items.* FROM items JOIN ${other} ${alias} ON ${x} = ${y} AND ${on} WHERE ${where}`,
-        );
-    }),
+    arbitrary: fc
+      .tuple(
+        table,
+        column(TOP),
+        column('o.'),
+        condition('o.', 1, true),
+        fc.option(condition(TOP, 0, true)),
+        fc.constantFrom(' JOIN ', ' INNER JOIN ', ' join '),
+      )
+      .map(([other, x, y, on, where, join]) => ({
+        bareStar: false,
+        from: sql`${join}${other} o ON ${x} = ${y} AND ${on}`,
+        where,
+      })),
   },
   // tables by comma with several equalities, or with none; a condition that joins by OR
   {
     weight: 2,
-    arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
-      const alias = freshAlias();
-      const pair = fc.tuple(columnOf('items', 'items'), columnOf(other, alias)).map(([x, y]) => sql`${x} = ${y}`);
-      return fc
-        .tuple(
-          fc.oneof(
-            pair,
-            fc.tuple(pair, pair).map(([a, b]) => sql`${a} AND ${b}`),
-            fc.tuple(pair, pair).map(([a, b]) => sql`(${a} OR ${b})`),
-            fc.constant(same('1')),
-          ),
-          condition(other, alias, 0),
-          condition('items', 'items', 0),
-        )
-        .map(([on, c, where]) => sql`SELECT items.* FROM items, ${other} ${alias} WHERE ${on} AND ${c} AND ${where}`);
-    }),
+    arbitrary: fc
+      .tuple(table, joining(column(TOP), column('o.')), condition('o.', 0, true), condition(TOP, 0, true), fc.boolean())
+      .map(([other, on, c, where, before]) => ({
+        bareStar: false,
+        before,
+        from: before ? sql`${other} AS o, ` : sql`, ${other} AS o`,
+        where: sql`${on} AND ${c} AND ${where}`,
+      })),
   },
   // a chain of tables
   {
     weight: 1,
     arbitrary: fc
       .tuple(
-        columnOf('items', 'items'),
-        columnOf('lists', 'l'),
-        columnOf('lists', 'l'),
-        columnOf('members', 'm'),
-        condition('members', 'm', 0),
-        condition('lists', 'l', 0),
+        table,
+        table,
+        column(TOP),
+        column('l.'),
+        column('l.'),
+        column('m.'),
+        condition('m.', 0, true),
+        condition('l.', 0, true),
       )
-      .map(
-        ([a, b, c, d, where, on]) =>
-          sql`SELECT items.* FROM items JOIN lists l ON ${a} = ${b} AND ${on} JOIN members m ON ${c} = ${d} WHERE ${where}`,
-      ),
+      .map(([second, third, a, b, c, d, where, on]) => ({
+        bareStar: false,
+        from: sql` JOIN ${second} l ON ${a} = ${b} AND ${on} JOIN ${third} m ON ${c} = ${d}`,
+        where,
+      })),
   },
+  // elements of an array of the session (S-86, S-108)
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(
+        column(TOP),
+        fc.oneof(array, fc.constant(parameter('auth', 'roles'))),
+        fc.constantFrom('value', 'value', 'key', 'atom'),
+        fc.constantFrom('', 'key', 'value'),
+        fc.option(fc.oneof(column(TOP), scalar)),
+        fc.option(condition(TOP, 0, true)),
+      )
+      .map(([x, json, name, second, y, where]) => ({
+        bareStar: true,
+        from: sql` JOIN ${jsonEach(json)} AS mine ON ${x} = mine.${name}${second === '' ? '' : sql` AND ${y ?? x} = mine.${second}`}`,
+        where,
+      })),
+  },
+  // elements of a column of the synced table (S-693), which decide nothing or join another table
+  {
+    weight: 1,
+    arbitrary: fc.tuple(table, column('o.'), condition('o.', 1, true)).map(([other, y, where]) => ({
+      bareStar: false,
+      from: sql` INNER JOIN ${jsonEach(field(TOP, 'tags'))} AS p INNER JOIN ${other} o ON p.value = ${y}`,
+      where,
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constantFrom('value', 'atom', 'type'), fc.oneof(constant, scalar)).map(([name, value]) => ({
+      bareStar: true,
+      from: sql`, ${jsonEach(field(TOP, 'tags'))} AS p`,
+      where: sql`p.${name} = ${value}`,
+    })),
+  },
+  // a CTE joined like a table (S-113)
   {
     weight: 1,
     arbitrary: fc
-      .tuple(columnOf('items', 'i'), array)
-      .map(([x, json]) => sql`SELECT i.* FROM items i JOIN json_each(${json}) AS mine ON ${x} = mine.value`),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(...Object.keys(TABLES)).chain((other) => {
-      const alias = freshAlias();
-      return fc
-        .tuple(columnOf(other, alias), condition(other, alias, 1))
-        .map(
-          ([y, where]) =>
-            sql`SELECT i.* FROM items i INNER JOIN json_each(i.tags) AS p INNER JOIN ${other} ${alias} ON p.value = ${y} WHERE ${where}`,
-        );
-    }),
+      .tuple(column(TOP), fc.constantFrom('c0.v', 'c1.v', 'c1.w', 'g0.v'), condition(TOP, 1, true))
+      .map(([x, name, where]) => ({
+        bareStar: false,
+        from: sql` INNER JOIN ${name.slice(0, 2)} ON ${name} = ${x}`,
+        where,
+      })),
   },
 );
+function joining(left: fc.Arbitrary<Sql>, right: fc.Arbitrary<Sql>): fc.Arbitrary<Sql> {
+  const pair = fc.tuple(left, right).map(([x, y]) => sql`${x} = ${y}`);
+  return fc.oneof(
+    { weight: 3, arbitrary: pair },
+    { weight: 1, arbitrary: fc.tuple(pair, pair).map(([a, b]) => sql`${a} AND ${b}`) },
+    { weight: 1, arbitrary: fc.tuple(pair, pair).map(([a, b]) => sql`(${a} OR ${b})`) },
+    { weight: 1, arbitrary: fc.constant(same('1')) },
+  );
+}
+
+/** `SELECT` of plain SQL: who the rows are and what they give. */
+export function plainSelect(prefix: string, items: readonly Item[], from: string): string {
+  const values = items.flatMap((item, at) => (item.output.kind === 'star' ? [] : [`, ${item.theirs} AS o${at}`]));
+  return `SELECT ${prefix}_t, ${prefix}_k${values.join('')} FROM ${from}`;
+}
+
+const direct: fc.Arbitrary<RandomQuery> = fc
+  .tuple(top, rest, outputs(TOP, false), fc.boolean())
+  .map(([{ table, alias, as }, { bareStar, from, where, before }, items, bare]) => {
+    const written = alias === null ? '' : ` ${as}${/^[a-z]+$/.test(alias) ? alias : quotedName(alias)}`;
+    const own = sql`${{ ours: `«${table}»${written}`, theirs: `${table} AS top` }}`;
+    const list = items.map(({ ours, output }) => (output.kind === 'star' && bareStar && bare ? '*' : ours)).join(', ');
+    const sources = before === true ? sql`${from}${own}` : sql`${own}${from}`;
+    const qualifier = alias === null ? `«${table}!»` : /^[a-z]+$/.test(alias) ? alias : quotedName(alias);
+    const whole = `SELECT ${list} FROM ${sources.ours}${where === null ? '' : ` WHERE ${where.ours}`}`;
+    return {
+      ours: whole.replaceAll('«top!»', qualifier),
+      theirs: `${plainSelect('top.', items, sources.theirs)}${where === null ? '' : ` WHERE ${where.theirs}`}`,
+      table,
+      alias,
+      outputs: items.map(({ output }) => output),
+    };
+  });
+
+/** The synced table in a subquery of FROM: its rows are called like the subquery (S-140). */
+const throughSubquery: fc.Arbitrary<RandomQuery> = fc
+  .tuple(chosen, computed('i.', false), column('i.'), condition('i.', 1, true), scalar, constant)
+  .map(([table, p, q, where, value, not]) => {
+    const items = [named('id', 'id', field('i.', 'id')), named('p', 'p', p), named('Q', '"Q"', q)];
+    const from = `${table} AS i WHERE ${where.theirs}`;
+    return {
+      ours: `SELECT d.* FROM (SELECT ${items.map(({ ours }) => ours).join(', ')} FROM «${table}» i WHERE ${where.ours}) AS d WHERE d."Q" = ${value.ours} AND NOT d."Q" = ${not.ours}`,
+      theirs: `SELECT * FROM (${plainSelect('i.', items, from)}) WHERE o2 = ${value.theirs} AND NOT o2 = ${not.theirs}`,
+      table,
+      alias: 'd',
+      outputs: items.map(({ output }) => output),
+    };
+  });
+
+export const query: fc.Arbitrary<RandomQuery> = fc.oneof(
+  { weight: 12, arbitrary: direct },
+  { weight: 1, arbitrary: throughSubquery },
+);
+export { outputs };
