@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MAX_ROW_BYTES } from '#core/platform/limits.ts';
 import type { SqliteValue } from '#core/sync-config/values.ts';
-import { createConvexReader, type ConvexRow } from './values.ts';
+import { createConvexReader, type ConvexRow, isSyncedTable } from './values.ts';
 
 const read = (document: string): ConvexRow => {
   const row = createConvexReader()(document);
@@ -75,4 +75,8 @@ test('limits: 20 levels, 15 MB (S-273, R-60, R-61)', () => {
 
 test.each(['', '[]', '{"a":1', '{"a":1}}', 'null', "{'a':1}", '{"a":01}'])('no document: %j', (text) => {
   expect(() => createConvexReader()(text)).toThrow('PSYNC_S1120');
+});
+
+test('the table of checkpoints is no table of the app (S-373)', () => {
+  expect(['powersync_checkpoints', 'lists'].map(isSyncedTable)).toEqual([false, true]);
 });

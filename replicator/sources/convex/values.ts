@@ -22,6 +22,13 @@ export interface ConvexRow {
 /** Added by the export to each document: of the stream, not of the row. Names of own fields never begin with `_` in Convex. */
 const streamFields: ReadonlySet<string> = new Set(['_ts', '_table', '_deleted', '_component']);
 
+/** The table that moves the position of an idle deployment along; it is never synced (S-373, R-236). */
+const checkpointsTable = 'powersync_checkpoints';
+
+export function isSyncedTable(name: string): boolean {
+  return name !== checkpointsTable;
+}
+
 /** Reads one document. A fault when it may not be replicated (R-60, R-61); PSYNC_S1120 when the text is no JSON object. */
 export type ConvexReader = (document: string) => ConvexRow | RowFault;
 

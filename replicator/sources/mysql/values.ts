@@ -56,7 +56,10 @@ export function jsonColumns(columns: readonly MysqlColumn[]): readonly number[] 
 }
 
 /** How the text of one column becomes a SQLite value. The value holds nothing of `bytes`. */
-export function textDecoder({ type }: MysqlColumn, options: ValueOptions): (bytes: Buffer) => SqliteValue {
+export function textDecoder(
+  { type }: Pick<MysqlColumn, 'type'>,
+  options: ValueOptions,
+): (bytes: Buffer) => SqliteValue {
   switch (type) {
     case 'tinyint':
     case 'smallint':
