@@ -1,0 +1,121 @@
+/** A connection whose token check, sessions and socket are a test's. */
+import { createFakeClock, type FakeClock } from '#core/platform/clock.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { EncodedLine } from '#core/protocol/lines.ts';
+import { createRecordingWriter, type RecordingWriter } from '../testing/recording-writer.ts';
+import type { ServerFrame } from '../testing/rsocket-peer.ts';
+import { createConnection, type Connection, type StreamRequest } from './connection.ts';
+import type { PayloadSink } from './payload-sink.ts';
+
+export interface TestSession {
+  readonly request: StreamRequest;
+  readonly sink: PayloadSink;
+  /** Lines that were given to the sink. */
+  sent: number;
+  /** How often the connection said that the client is gone. */
+  told: number;
+  /** It ended by itself. */
+  hasEnded: boolean;
+  send(count?: number): void;
+  end(how?: 'end' | 'fail' | 'abort'): void;
+}
+
+export interface TestConnection {
+  readonly connection: Connection;
+  readonly writer: RecordingWriter;
+  readonly clock: FakeClock;
+  readonly sessions: TestSession[];
+  /** Tokens that are being checked, or were. */
+  readonly tokens: (string | undefined)[];
+  readonly refused: unknown[];
+  /** `in order` or `now`, as often as it was asked for. */
+  readonly closes: string[];
+  /** Frames of the service since the last call. */
+  news(): ServerFrame[];
+  send(...frames: readonly Buffer[]): void;
+  /** Answers the check of the token that is waited for, if any. */
+  verify(): Promise<void>;
+  refuse(error?: Error): Promise<void>;
+}
+
+const line = (text: string): EncodedLine => {
+  const part = Buffer.from(text);
+  return { parts: [part], bytes: part.length, operations: 0 };
+};
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export function startConnection(
+  options: { readonly maxRequestBytes?: number; readonly refuseStart?: () => Error | null } = {},
+): TestConnection {
+  const writer = createRecordingWriter();
+  const clock = createFakeClock();
+  const sessions: TestSession[] = [];
+  const tokens: (string | undefined)[] = [];
+  const refused: unknown[] = [];
+  const closes: string[] = [];
+  let check: PromiseWithResolvers<void> | null = null;
+  let seen = 0;
+
+  const start = (request: StreamRequest, sink: PayloadSink): { drained(): void; closed(): void } => {
+    const error = options.refuseStart?.() ?? null;
+    if (error !== null) throw error;
+    const session: TestSession = {
+      request,
+      sink,
+      sent: 0,
+      told: 0,
+      hasEnded: false,
+      send(count = 1) {
+        sink.send(Array.from({ length: count }, () => line(`${sessions.indexOf(session)}:${session.sent++}`)));
+      },
+      end(how = 'end') {
+        session.hasEnded = true;
+        if (how === 'fail') sink.fail(codedError('PSYNC_S2305', 'Too many buckets'));
+        else sink[how]();
+      },
+    };
+    sessions.push(session);
+    return { drained: () => undefined, closed: () => void session.told++ };
+  };
+  const connection = createConnection({
+    writer,
+    clock,
+    compresses: false,
+    maxRequestBytes: options.maxRequestBytes ?? 1_000_000,
+    batch: (work) => work(),
+    async authenticate(authorization) {
+      tokens.push(authorization);
+      check = Promise.withResolvers();
+      await check.promise;
+      return { userId: 'u1', claims: { sub: 'u1' }, claimsText: '{}', expiresAtMs: 1e15 };
+    },
+    start,
+    onRefused: (error) => void refused.push(error),
+    close: (how) => void closes.push(how),
+  });
+  return {
+    connection,
+    writer,
+    clock,
+    sessions,
+    tokens,
+    refused,
+    closes,
+    news() {
+      const news = writer.frames.slice(seen);
+      seen = writer.frames.length;
+      return news;
+    },
+    send(...frames) {
+      for (const frame of frames) connection.receive(frame, true);
+    },
+    async verify() {
+      check?.resolve();
+      await settle();
+    },
+    async refuse(error = codedError('PSYNC_S2101', 'The token is not valid')) {
+      check?.reject(error);
+      await settle();
+    },
+  };
+}
