@@ -47,21 +47,21 @@ export async function createKeyRing(
   const search: KeyRing['search'] = async (token) => {
     const tried = new Set<VerificationKey>();
     let signer = await signerOf(token, allKeys(), tried);
-    /** Tries what each endpoint brings as soon as it has answered: one that is slow does not hold up the keys of the others. */
-    const tryAfter = async (answers: readonly Promise<unknown>[]): Promise<void> => {
-      const waiting = new Set(answers);
-      for (const answer of answers) void answer.then(() => waiting.delete(answer));
-      while (signer === undefined && waiting.size > 0) {
-        await Promise.race(waiting);
-        signer = await signerOf(token, allKeys(), tried);
-      }
-    };
-    await tryAfter(endpoints.map((endpoint) => endpoint.ready()));
+    if (signer !== undefined) return { signer, keys: allKeys(), endpoints, asked: 'no' };
     let asked: KeySearch['asked'] = 'no';
-    if (signer === undefined && token.kid !== undefined && !allKeys().some(({ key }) => key.kid === token.kid)) {
-      const refreshes = endpoints.map((endpoint) => endpoint.refresh());
-      await tryAfter(refreshes);
-      asked = signer !== undefined || (await Promise.all(refreshes)).includes(true) ? 'yes' : 'too early';
+    const askAgain = async (endpoint: KeyEndpoint): Promise<void> => {
+      await endpoint.ready();
+      if (token.kid === undefined || allKeys().some(({ key }) => key.kid === token.kid)) return;
+      if (await endpoint.refresh()) asked = 'yes';
+      else if (asked === 'no') asked = 'too early';
+    };
+    // What an endpoint brings is tried as soon as it has answered: one that is slow does not hold up the keys of the others.
+    const answers = endpoints.flatMap((endpoint) => [endpoint.ready(), askAgain(endpoint)]);
+    const waiting = new Set(answers);
+    for (const answer of answers) void answer.then(() => waiting.delete(answer));
+    while (signer === undefined && waiting.size > 0) {
+      await Promise.race(waiting);
+      signer = await signerOf(token, allKeys(), tried);
     }
     return { signer, keys: allKeys(), endpoints, asked };
   };

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseAddressRanges } from '../network/address-ranges.ts';
-import { fetchKeySet, type KeySetRequestOptions } from './key-set-request.ts';
+import { fetchKeySet, redirectTarget, type KeySetRequestOptions } from './key-set-request.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -53,6 +53,39 @@ describe('request to a key set endpoint', () => {
     });
     await expect(fetch(outer, { reject: ['127.0.0.2'] })).rejects.toMatchObject({ code: 'PSYNC_S2203' });
     expect(reached).toBe(1);
+  });
+
+  test.each([
+    'http://127.0.0.2/',
+    'http://2130706434/',
+    'http://0x7f.2/',
+    'http://[::ffff:127.0.0.2]/',
+    'http://[::ffff:7f00:2]/',
+    'http://inner.example/',
+  ])('a redirect to %s does not get around the ranges, however the address is written (O-53)', async (location) => {
+    const outer = await serve((_request, response) => void response.writeHead(302, { location }).end());
+    const resolve = async () => [{ address: '::ffff:127.0.0.2', family: 6 }];
+    await expect(fetch(outer, { reject: ['127.0.0.2'], resolve })).rejects.toMatchObject({ code: 'PSYNC_S2203' });
+  });
+
+  test('redirects keep to http and https, and never leave https (O-97)', () => {
+    const from = new URL('https://id.example/a/keys');
+    expect(redirectTarget(from, '../b').href).toBe('https://id.example/b');
+    expect(redirectTarget(from, '//other.example/keys').href).toBe('https://other.example/keys');
+    expect(redirectTarget(new URL('http://id.example/'), 'https://id.example/').protocol).toBe('https:');
+    expect(() => redirectTarget(from, 'http://id.example/a/keys')).toThrow('PSYNC_S2204');
+    expect(() => redirectTarget(from, 'http://')).toThrow('PSYNC_S2204');
+    for (const scheme of ['file:///etc/passwd', 'data:,{}', 'ftp://x/', 'javascript:1'])
+      expect(() => redirectTarget(from, scheme)).toThrow('PSYNC_S3103');
+  });
+
+  test('the content type of the answer does not matter', async () => {
+    for (const type of ['application/jwk-set+json', 'text/plain; charset=utf-8', 'application/octet-stream']) {
+      const uri = await serve((_request, response) => {
+        response.setHeader('content-type', type).end('{"keys":[1]}');
+      });
+      expect(await fetch(uri)).toEqual({ keys: [1] });
+    }
   });
 
   test('the address that was checked is the one that is connected to, whatever the name says next', async () => {

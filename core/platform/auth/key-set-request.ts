@@ -23,7 +23,8 @@ export type FetchKeySet = (uri: string, options: KeySetRequestOptions) => Promis
 
 /**
  * Fetches a key set. It is the only request that the service makes to an address from its configuration, so it goes to
- * http and https only, follows few redirects, reads little, waits briefly, and never connects to refused addresses.
+ * http and https only, follows few redirects, reads little, waits briefly, and never connects to refused addresses. Whatever
+ * content type the answer has: its text decides, because endpoints name all sorts.
  *
  * Rejects with `PSYNC_S2203` for a refused address, `S2202` when there is no route to IPv6 and nothing else to try,
  * `S3103` when a redirect leads to another scheme, `S2204` for everything else (O-95, O-97).
@@ -38,18 +39,29 @@ export const fetchKeySet: FetchKeySet = async (uri, options) => {
       throw failed(url, reasonOf(cause, timeout.aborted), cause);
     });
     if (!('redirect' in answer)) return answer.document;
-    url = answer.redirect;
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw codedError(
-        'PSYNC_S3103',
-        `The key set endpoint redirects to ${url.protocol}; only http and https are used`,
-      );
-    }
+    url = redirectTarget(url, answer.redirect);
   }
   throw failed(url, `it redirects more than ${MAX_REDIRECTS} times`);
 };
 
-type Answer = { readonly redirect: URL } | { readonly document: unknown };
+/**
+ * Where a redirect leads. Never to another scheme than http and https (`PSYNC_S3103`), and never from https to http (`S2204`): keys that
+ * anybody on the way could exchange are no keys. Its address is checked like that of the first hop.
+ */
+export function redirectTarget(from: URL, location: string): URL {
+  const target = URL.parse(location, from.href);
+  if (target === null) throw failed(from, 'it redirects to an invalid address');
+  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
+    throw codedError(
+      'PSYNC_S3103',
+      `The key set endpoint redirects to ${target.protocol}; only http and https are used`,
+    );
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') throw failed(from, 'it redirects from https to http');
+  return target;
+}
+
+type Answer = { readonly redirect: string } | { readonly document: unknown };
 
 async function requestOnce(url: URL, options: KeySetRequestOptions, signal: AbortSignal): Promise<Answer> {
   const guard = {
@@ -89,9 +101,7 @@ async function readAnswer(url: URL, response: IncomingMessage, signal: AbortSign
   const { location } = response.headers;
   if (status >= 300 && status < 400 && location !== undefined) {
     response.destroy();
-    const redirect = URL.parse(location, url.href);
-    if (redirect === null) throw failed(url, 'it redirects to an invalid address');
-    return { redirect };
+    return { redirect: location };
   }
   if (status !== 200) {
     response.destroy();
