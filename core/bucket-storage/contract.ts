@@ -15,6 +15,7 @@
  * Op ids are JS numbers: whole, positive, below 2^53.
  */
 import type { RevocationStore } from './revocation-store.ts';
+import type { StorageInspection } from './inspection.ts';
 import type { SyncConfigStore } from './sync-config-store.ts';
 import type { WriteCheckpointStore } from './write-checkpoint-store.ts';
 
@@ -304,6 +305,7 @@ export interface BucketStorage {
   readonly configs: SyncConfigStore;
   readonly reader: BucketReader;
   readonly writeCheckpoints: WriteCheckpointStore;
+  readonly inspection: StorageInspection;
   /** Client tokens that are refused before they expire. */
   readonly revocations: RevocationStore;
   /**

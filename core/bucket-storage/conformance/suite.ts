@@ -3,6 +3,7 @@ import { describe } from 'vitest';
 import type { StorageFactory } from './factory.ts';
 import { flushAndRead } from './flush-and-read.ts';
 import { hugeTransaction } from './huge-transaction.ts';
+import { inspection } from './inspection.ts';
 import { modelBased } from './model-based.ts';
 import { newRowStates } from './new-row-states.ts';
 import { notices } from './notices.ts';
@@ -25,6 +26,7 @@ export function bucketStorageConformance(factory: StorageFactory): void {
     versions(factory);
     writeCheckpoints(factory);
     revocations(factory);
+    inspection(factory);
     schema(factory);
     pausedWriter(factory);
     stoppedProcess(factory);

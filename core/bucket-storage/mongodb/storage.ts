@@ -9,6 +9,7 @@ import { clearStopped } from './clearing.ts';
 import { type ConnectionOptions, connect } from './connection.ts';
 import { type Collections, COLLECTION_NAMES, collectionsOf } from './documents.ts';
 import { coded } from './failure.ts';
+import { createInspection } from './inspection.ts';
 import { createLeftovers } from './leftovers.ts';
 import { assertMigrated, migrate } from './migrations.ts';
 import { hexOf, sessionId } from './open-transactions.ts';
@@ -69,6 +70,7 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     configs: createSyncConfigStore(collections, actor, clock),
     reader: createReader(collections, recent),
     writeCheckpoints: createWriteCheckpointStore(collections, recent, clock),
+    inspection: createInspection(collections),
     revocations: createRevocationStore(client, collections, clock),
     takeOver: (source, ownerOfSource) =>
       coded(async () => {

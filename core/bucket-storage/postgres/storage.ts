@@ -12,6 +12,7 @@ import { clearStopped } from './clearing.ts';
 import { createConfigStore } from './configs.ts';
 import { openDatabase, type Database, type StorageLog } from './database.ts';
 import { createFlushQueue, type FlushQueue } from './flush-queue.ts';
+import { createInspection } from './inspection.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { assertMigrated, destroy, migrate } from './migrations.ts';
 import { createReader } from './reader.ts';
@@ -47,6 +48,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     configs: createConfigStore(database, now),
     reader: createReader(database),
     writeCheckpoints: createWriteCheckpointStore(database, now),
+    inspection: createInspection(database),
     revocations: createRevocationStore(database, now),
     async takeOver(source, owner) {
       const backend = `millrace-writer-${randomBytes(12).toString('hex')}`;
