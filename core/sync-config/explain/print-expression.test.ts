@@ -27,7 +27,7 @@ describe('an expression as SQL', () => {
         expect(canonical(planExpressionOf(printed)), `${ours}\n${printed}`).toBe(canonical(expr));
         compared++;
       }),
-      { numRuns: 2000 },
+      { numRuns: 1500 },
     );
     expect(compared).toBeGreaterThan(1000);
   });

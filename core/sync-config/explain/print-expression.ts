@@ -68,10 +68,7 @@ function write(expr: PlanExpr, options: PrintOptions): Written {
     case 'text':
       return [quoteText(expr.value), PRIMARY];
     case 'unary':
-      // two minus signs would begin a comment
-      return expr.op === 'not'
-        ? [`NOT ${at(expr.operand, NOT)}`, NOT]
-        : [`${expr.op}${at(expr.operand, PRIMARY)}`, UNARY];
+      return writeUnary(expr, at);
     case 'binary': {
       const power = POWERS[expr.op];
       const right = expr.op === '->' || expr.op === '->>' ? at(expr.right) : at(expr.right, power + 1);
@@ -96,6 +93,18 @@ function write(expr: PlanExpr, options: PrintOptions): Written {
     default:
       return leaf(expr, options);
   }
+}
+
+function writeUnary(
+  { op, operand }: Extract<ExprOf<PlanLeaf>, { kind: 'unary' }>,
+  at: (node: PlanExpr, minimum?: number) => string,
+): Written {
+  if (op === 'not') return [`NOT ${at(operand, NOT)}`, NOT];
+  // a minus before a number would belong to it: this number was written as a boolean
+  if (op === '-' && operand.kind === 'integer' && !operand.value.startsWith('-'))
+    return [operand.value === '0' ? '-FALSE' : '-TRUE', UNARY];
+  // two minus signs would begin a comment
+  return [`${op}${at(operand, PRIMARY)}`, UNARY];
 }
 
 /** A list of one is written so that it is not taken for a value in parentheses. */
