@@ -6,10 +6,10 @@
 import { MAX_JSON_DEPTH } from '#core/platform/limits.ts';
 import { renderValue } from '#core/sync-config/evaluate/output.ts';
 import type { InstantFormatter } from '../values/date-times.ts';
-import { createJsonBytes } from '../values/json-bytes.ts';
+import { createJsonBytes, type JsonBytes } from '../values/json-bytes.ts';
 import { bsonType, corruptBson, cstringStop, documentStop, valueEnd } from './bson-bytes.ts';
 import { decimal128Text } from './decimal128.ts';
-import { dateAt, dbPointerAt, int64At, isNullType, isUuid, smallInt64At, timestampAt, uuidAt } from './scalars.ts';
+import { dateAt, dbPointerAt, int64At, isUuid, smallInt64At, timestampAt, uuidAt } from './scalars.ts';
 import { createShapes } from './shapes.ts';
 
 /** Thrown for JSON nested deeper than the limit (S-273); no stack, because it is no surprise. */
@@ -102,69 +102,16 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
   };
 
   const value = (type: number, at: number, end: number, depth: number): void => {
-    switch (type) {
-      case bsonType.string:
-      case bsonType.symbol:
-        out.string(bytes, at + 4, end - 1);
-        return;
-      case bsonType.int32:
-        out.integer(bytes.readInt32LE(at));
-        return;
-      case bsonType.double:
-        out.real(bytes.readDoubleLE(at));
-        return;
-      case bsonType.boolean:
-        out.byte(bytes[at] === 0 ? 0x30 : 0x31);
-        return;
-      case bsonType.object:
-        object(at + 4, documentStop(bytes, at, end), depth);
-        return;
-      case bsonType.array:
-        array(at + 4, documentStop(bytes, at, end), depth);
-        return;
-      case bsonType.objectId:
-        out.quoted(bytes.toString('hex', at, end));
-        return;
-      case bsonType.date:
-        out.quoted(dateAt(bytes, at, formatDate));
-        return;
-      case bsonType.int64: {
-        const small = smallInt64At(bytes, at);
-        if (small === null) out.ascii(int64At(bytes, at).toString());
-        else out.integer(small);
-        return;
-      }
-      case bsonType.decimal128:
-        out.quoted(decimal128Text(bytes, at));
-        return;
-      default:
-        rareValue(type, at, end, depth);
-    }
-  };
-  const rareValue = (type: number, at: number, end: number, depth: number): void => {
-    if (isNullType(type)) out.ascii('null');
-    else if (type === bsonType.binary) out.quoted(uuidAt(bytes, at));
-    else if (type === bsonType.timestamp) out.ascii(renderValue(timestampAt(bytes, at)));
+    if (type === bsonType.object) object(at + 4, documentStop(bytes, at, end), depth);
+    else if (type === bsonType.array) array(at + 4, documentStop(bytes, at, end), depth);
+    else if (type === bsonType.code || type === bsonType.codeWithScope) code(type, at, end, deeper(depth, 1));
     else if (type === bsonType.regex) {
       deeper(depth, 1);
-      const stop = cstringStop(bytes, at, end);
-      out.ascii('{"pattern":');
-      out.string(bytes, at, stop);
-      out.ascii(',"options":');
-      out.string(bytes, stop + 1, end - 1);
-      out.byte(0x7d);
+      writeRegex(out, bytes, at, end);
     } else if (type === bsonType.dbPointer) {
       deeper(depth, 2);
-      const { collection, oid, db } = dbPointerAt(bytes, at, end);
-      out.ascii('{"collection":');
-      out.text(collection);
-      out.ascii(`,"oid":"${oid}","db":`);
-      if (db === null) out.ascii('null');
-      else out.text(db);
-      out.ascii(',"fields":{}}');
-    } else if (type === bsonType.code || type === bsonType.codeWithScope) {
-      code(type, at, end, deeper(depth, 1));
-    } else throw corruptBson(at);
+      writeDbPointer(out, bytes, at, end);
+    } else writeScalar(out, bytes, type, at, end, formatDate);
   };
   const code = (type: number, at: number, end: number, inside: number): void => {
     const stringStart = type === bsonType.code ? at : at + 4;
@@ -183,4 +130,73 @@ export function createNestedJson(formatDate: InstantFormatter): NestedJson {
     value(type, at, end, 0);
     return out.take();
   };
+}
+
+/** What has no parts; binary only as UUID. */
+function writeScalar(
+  out: JsonBytes,
+  bytes: Buffer,
+  type: number,
+  at: number,
+  end: number,
+  formatDate: InstantFormatter,
+): void {
+  switch (type) {
+    case bsonType.string:
+    case bsonType.symbol:
+      out.string(bytes, at + 4, end - 1);
+      return;
+    case bsonType.int32:
+      out.integer(bytes.readInt32LE(at));
+      return;
+    case bsonType.double:
+      out.real(bytes.readDoubleLE(at));
+      return;
+    case bsonType.boolean:
+      out.byte(bytes[at] === 0 ? 0x30 : 0x31);
+      return;
+    case bsonType.objectId:
+      out.quoted(bytes.toString('hex', at, end));
+      return;
+    case bsonType.date:
+      out.quoted(dateAt(bytes, at, formatDate));
+      return;
+    case bsonType.int64: {
+      const small = smallInt64At(bytes, at);
+      if (small === null) out.ascii(int64At(bytes, at).toString());
+      else out.integer(small);
+      return;
+    }
+    case bsonType.decimal128:
+      out.quoted(decimal128Text(bytes, at));
+      return;
+    case bsonType.binary:
+      out.quoted(uuidAt(bytes, at));
+      return;
+    case bsonType.timestamp:
+      out.ascii(renderValue(timestampAt(bytes, at)));
+      return;
+    default:
+      // Null, undefined, the smallest and the largest key; other types have no frame and do not come here.
+      out.ascii('null');
+  }
+}
+
+function writeRegex(out: JsonBytes, bytes: Buffer, at: number, end: number): void {
+  const stop = cstringStop(bytes, at, end);
+  out.ascii('{"pattern":');
+  out.string(bytes, at, stop);
+  out.ascii(',"options":');
+  out.string(bytes, stop + 1, end - 1);
+  out.byte(0x7d);
+}
+
+function writeDbPointer(out: JsonBytes, bytes: Buffer, at: number, end: number): void {
+  const { collection, oid, db } = dbPointerAt(bytes, at, end);
+  out.ascii('{"collection":');
+  out.text(collection);
+  out.ascii(`,"oid":"${oid}","db":`);
+  if (db === null) out.ascii('null');
+  else out.text(db);
+  out.ascii(',"fields":{}}');
 }

@@ -2,7 +2,7 @@
  * JSON as MySQL stores it and writes it to the binlog, as the very text that MySQL prints (S-272, S-336, R-256): members in their stored
  * order, `, ` and `: ` between them, whole reals with `.0`.
  */
-import { createJsonBytes } from '../values/json-bytes.ts';
+import { createJsonBytes, type JsonBytes } from '../values/json-bytes.ts';
 import { damagedEvent } from './damaged-event.ts';
 import { dateTimeText, decimalBytes, decimalText, timeText } from './packed-values.ts';
 
@@ -52,7 +52,7 @@ export function createBinaryJsonReader(): (value: Buffer) => string {
       if (object) {
         const key = keys + index * (width + 2);
         const start = at + word(key);
-        string(start, bytes.readUInt16LE(key + width));
+        writeString(out, bytes, start, bytes.readUInt16LE(key + width));
         out.ascii(': ');
       }
       const entry = values + index * (width + 1);
@@ -69,87 +69,8 @@ export function createBinaryJsonReader(): (value: Buffer) => string {
   const value = (at: number, type: number, depth: number): void => {
     left -= 1;
     if (left < 0) throw damagedEvent('JSON that is larger than its bytes');
-    switch (type) {
-      case jsonType.smallObject:
-      case jsonType.largeObject:
-      case jsonType.smallArray:
-      case jsonType.largeArray:
-        container(at, type, depth + 1);
-        return;
-      case jsonType.literal: {
-        const literal = literals[bytes.readUInt8(at)];
-        if (literal === undefined) throw damagedEvent('a JSON literal that does not exist');
-        out.ascii(literal);
-        return;
-      }
-      case jsonType.int16:
-        out.integer(bytes.readInt16LE(at));
-        return;
-      case jsonType.uint16:
-        out.integer(bytes.readUInt16LE(at));
-        return;
-      case jsonType.int32:
-        out.integer(bytes.readInt32LE(at));
-        return;
-      case jsonType.uint32:
-        out.integer(bytes.readUInt32LE(at));
-        return;
-      case jsonType.int64:
-        out.ascii(bytes.readBigInt64LE(at).toString());
-        return;
-      case jsonType.uint64:
-        out.ascii(bytes.readBigUInt64LE(at).toString());
-        return;
-      case jsonType.double:
-        out.ascii(jsonDouble(bytes.readDoubleLE(at)));
-        return;
-      case jsonType.string: {
-        const { length, start } = variableLength(at);
-        string(start, length);
-        return;
-      }
-      case jsonType.opaque: {
-        const { length, start } = variableLength(at + 1);
-        if (start + length > bytes.length) throw damagedEvent('JSON that is cut off');
-        opaque(bytes.readUInt8(at), start, length);
-        return;
-      }
-      default:
-        throw damagedEvent('a JSON type that does not exist');
-    }
-  };
-  const string = (start: number, length: number): void => {
-    if (start + length > bytes.length) throw damagedEvent('JSON that is cut off');
-    out.string(bytes, start, start + length);
-  };
-  /** Seven bits in each byte, the lowest first; the highest bit says that there is more. */
-  const variableLength = (at: number): { length: number; start: number } => {
-    let length = 0;
-    for (let index = 0; index < 5; index += 1) {
-      const byte = bytes.readUInt8(at + index);
-      length += (byte & 0x7f) * 2 ** (7 * index);
-      if (byte < 0x80) return { length, start: at + index + 1 };
-    }
-    throw damagedEvent('a JSON length without end');
-  };
-  const opaque = (type: number, start: number, length: number): void => {
-    switch (type) {
-      case columnType.decimal: {
-        const precision = bytes.readUInt8(start);
-        const scale = bytes.readUInt8(start + 1);
-        if (decimalBytes(precision, scale) + 2 > length) throw damagedEvent('JSON that is cut off');
-        out.ascii(decimalText(bytes, start + 2, precision, scale));
-        return;
-      }
-      case columnType.date:
-      case columnType.dateTime:
-      case columnType.timestamp:
-      case columnType.time:
-        out.quoted(temporalText(type, bytes.readBigInt64LE(start)));
-        return;
-      default:
-        out.text(`base64:type${type}:${base64Lines(bytes.toString('base64', start, start + length))}`);
-    }
+    if (type <= jsonType.largeArray) container(at, type, depth + 1);
+    else writeScalar(out, bytes, at, type);
   };
 
   return (source) => {
@@ -166,6 +87,90 @@ export function createBinaryJsonReader(): (value: Buffer) => string {
     }
     return out.take();
   };
+}
+
+function writeScalar(out: JsonBytes, bytes: Buffer, at: number, type: number): void {
+  switch (type) {
+    case jsonType.literal: {
+      const literal = literals[bytes.readUInt8(at)];
+      if (literal === undefined) throw damagedEvent('a JSON literal that does not exist');
+      out.ascii(literal);
+      return;
+    }
+    case jsonType.int16:
+      out.integer(bytes.readInt16LE(at));
+      return;
+    case jsonType.uint16:
+      out.integer(bytes.readUInt16LE(at));
+      return;
+    case jsonType.int32:
+      out.integer(bytes.readInt32LE(at));
+      return;
+    case jsonType.uint32:
+      out.integer(bytes.readUInt32LE(at));
+      return;
+    case jsonType.int64:
+      out.ascii(bytes.readBigInt64LE(at).toString());
+      return;
+    case jsonType.uint64:
+      out.ascii(bytes.readBigUInt64LE(at).toString());
+      return;
+    case jsonType.double:
+      out.ascii(jsonDouble(bytes.readDoubleLE(at)));
+      return;
+    case jsonType.string: {
+      const { length, start } = variableLength(bytes, at);
+      writeString(out, bytes, start, length);
+      return;
+    }
+    case jsonType.opaque:
+      writeOpaque(out, bytes, at);
+      return;
+    default:
+      throw damagedEvent('a JSON type that does not exist');
+  }
+}
+
+function writeString(out: JsonBytes, bytes: Buffer, start: number, length: number): void {
+  if (start + length > bytes.length) throw damagedEvent('JSON that is cut off');
+  out.string(bytes, start, start + length);
+}
+
+/** Seven bits in each byte, the lowest first; the highest bit says that there is more. */
+function variableLength(bytes: Buffer, at: number): { readonly length: number; readonly start: number } {
+  let length = 0;
+  for (let index = 0; index < 5; index += 1) {
+    const byte = bytes.readUInt8(at + index);
+    length += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) return { length, start: at + index + 1 };
+  }
+  throw damagedEvent('a JSON length without end');
+}
+
+/** A value of a column type: decimals, dates and times have a text, others are base64. */
+function writeOpaque(out: JsonBytes, bytes: Buffer, at: number): void {
+  const type = bytes.readUInt8(at);
+  const { length, start } = variableLength(bytes, at + 1);
+  if (start + length > bytes.length) throw damagedEvent('JSON that is cut off');
+  switch (type) {
+    case columnType.decimal: {
+      const precision = bytes.readUInt8(start);
+      const scale = bytes.readUInt8(start + 1);
+      if (precision > 65 || scale > precision || decimalBytes(precision, scale) + 2 > length) {
+        throw damagedEvent('a decimal in JSON that cannot be');
+      }
+      out.ascii(decimalText(bytes, start + 2, precision, scale));
+      return;
+    }
+    case columnType.date:
+    case columnType.dateTime:
+    case columnType.timestamp:
+    case columnType.time:
+      out.quoted(temporalText(type, bytes.readBigInt64LE(start)));
+      return;
+    default:
+      out.text(`base64:type${type}:${base64Lines(bytes.toString('base64', start, start + length))}`);
+  }
 }
 
 /** Microseconds in the lower 24 bits. */
