@@ -141,6 +141,37 @@ export interface CopiedRow {
   readonly bytes: number;
 }
 
+/** What somebody knows of a row: the canonical text of its identity, or the text of one of these columns. */
+export interface RowQuery {
+  readonly schema: string;
+  readonly name: string;
+  readonly text: string;
+  /** Columns that may hold it; those that the table does not have count for nothing. */
+  readonly columns: readonly string[];
+}
+
+export interface FoundRow {
+  readonly key: string;
+  /** As the stream would give it; null where a fault speaks against it. */
+  readonly row: SourceRow | null;
+  readonly fault: { readonly code: string; readonly message: string } | null;
+  /** The source shows it to replication. */
+  readonly shown: boolean;
+  /** The column that holds the text; null: it is the identity. */
+  readonly by: string | null;
+}
+
+export interface FoundRows {
+  /** Null: there is no table of this name, or it cannot be replicated as it is: see `report`. */
+  readonly table: ReplicatedTable | null;
+  /** Null: there is none. */
+  readonly report: TableReport | null;
+  /** A few, those found by identity first. */
+  readonly rows: readonly FoundRow[];
+  /** Columns that were not searched to the end in the time there is. */
+  readonly unsearched: readonly string[];
+}
+
 export interface SourceStatus {
   readonly slot: string | null;
   readonly lagBytes: number | null;
@@ -179,6 +210,11 @@ export interface Source {
   fill(change: Extract<Change, { kind: 'insert' | 'update' }>, retained: RetainedValues): SourceRow;
   /** The row as it is now, for the rare case that nothing was retained; null if it is gone. PSYNC_S1152 when the table may not be read. */
   fetchRow(table: ReplicatedTable, key: string): Promise<SourceRow | null>;
+  /**
+   * Rows as they are now, for people who ask about one; through the mapping of the stream. Needs no cursor, writes nothing, and is bounded in
+   * time. Absent: this kind of source cannot be asked yet.
+   */
+  findRows?(query: RowQuery): Promise<FoundRows>;
 
   /** Creates a new cursor (Postgres: slot `name`) and a snapshot at its very start. */
   createCursor(name: string, signal: AbortSignal): Promise<Snapshot>;

@@ -8,7 +8,7 @@ import type { SideQueries } from './side-queries.ts';
 import { type PublishedTable, qualifiedName, quoteIdentifier } from './tables.ts';
 
 /** Values as the server sends them, whatever their type. */
-const asText = { getTypeParser: () => (value: string) => value };
+export const asText = { getTypeParser: () => (value: string) => value };
 
 /**
  * The row as it is now, by its identity; null if it is gone, does not fit, or for a table identified by all its columns (whose changes are complete).

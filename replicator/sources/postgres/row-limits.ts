@@ -2,7 +2,7 @@
 import { MAX_ROW_BYTES } from '#core/platform/limits.ts';
 import { isTooDeep } from '../values/json-depth.ts';
 import type { RowFault } from '../values/row-fault.ts';
-import { createRowBytes, isNull, type RowBytes, type RowLayout } from './rows.ts';
+import { rowOfTexts, type RowBytes, type RowLayout } from './rows.ts';
 
 const byteaType = 17;
 
@@ -23,17 +23,8 @@ export function faultOf(layout: RowLayout, row: RowBytes, bytes: number): RowFau
 
 /** The same for a row that was read by a query. */
 export function faultOfTexts(layout: RowLayout, values: readonly (string | null)[]): RowFault | null {
-  const row = createRowBytes();
-  const texts = values.map((text) => (text === null ? null : Buffer.from(text)));
-  row.bytes = Buffer.concat(texts.filter((text) => text !== null));
-  let at = 0;
-  for (const [index, text] of texts.entries()) {
-    row.start[index] = at;
-    at += text?.length ?? 0;
-    row.end[index] = text === null ? isNull : at;
-  }
-  row.count = values.length;
-  return faultOf(layout, row, at);
+  const row = rowOfTexts(values);
+  return faultOf(layout, row, row.bytes.length);
 }
 
 function sourceBytes(layout: RowLayout, row: RowBytes): number {

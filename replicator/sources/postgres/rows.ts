@@ -30,6 +30,21 @@ export function createRowBytes(): RowBytes {
   return { bytes: noBytes, start: new Int32Array(mostColumns), end: new Int32Array(mostColumns), count: 0 };
 }
 
+/** A row that was read by a query, as text. */
+export function rowOfTexts(values: readonly (string | null)[]): RowBytes {
+  const row = createRowBytes();
+  const texts = values.map((text) => (text === null ? null : Buffer.from(text)));
+  row.bytes = Buffer.concat(texts.filter((text) => text !== null));
+  let at = 0;
+  for (const [index, text] of texts.entries()) {
+    row.start[index] = at;
+    at += text?.length ?? 0;
+    row.end[index] = text === null ? isNull : at;
+  }
+  row.count = values.length;
+  return row;
+}
+
 /** Everything needed to turn rows of one table into values. */
 export interface RowLayout {
   readonly published: PublishedTable;

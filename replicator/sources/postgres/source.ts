@@ -15,6 +15,7 @@ import { connectPrimary, cut } from './connect.ts';
 import { defaultSchema, type PostgresConnection, slotName } from './config.ts';
 import { sqlState } from './errors.ts';
 import { fetchRow } from './fetch-row.ts';
+import { findRows } from './find-rows.ts';
 import { markHead } from './head.ts';
 import { createLayouts, type ReadColumns } from './layouts.ts';
 import { comparePositions, positionZero } from './position.ts';
@@ -114,6 +115,9 @@ function openPostgresSource(connection: PostgresConnection, dependencies: Source
     async fetchRow(table, key) {
       const layout = layouts.byTable(table);
       return layout === null ? null : fetchRow(queries, layout, key, unfit);
+    },
+    async findRows(query) {
+      return findRows({ queries, facts: await factsOfServer(), layouts }, query);
     },
 
     async createCursor(name, signal) {

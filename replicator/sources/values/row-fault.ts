@@ -36,3 +36,10 @@ function bytesOf(row: SourceRow): number {
 function blobBytes(value: SqliteValue | undefined): number {
   return value instanceof Uint8Array ? value.length : 0;
 }
+
+/** The fault in words, without row data. */
+export function rowFaultText(fault: RowFault): string {
+  return fault.code === 'PSYNC_S1002'
+    ? `The row has ${fault.bytes} bytes, and is not replicated: at most 15 MB are.`
+    : `The JSON in column ${fault.column} is nested deeper than 20 levels; the row is not replicated.`;
+}
