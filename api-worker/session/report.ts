@@ -18,6 +18,19 @@ export interface SessionFigures {
   streamEnded(reason: CloseReason): void;
 }
 
+/** What a session has told its client, for operators who ask about a user. */
+export interface SessionView {
+  readonly requestId: string;
+  readonly clientId: string;
+  readonly userAgent: string | undefined;
+  readonly connectedMs: number;
+  /** The checkpoint that was told last, and the newest one of which everything was sent; null: none yet. */
+  readonly announced: { readonly op: number; readonly writeCheckpoint: bigint | null } | null;
+  readonly completed: number | null;
+  /** Names of its buckets. */
+  bucketNames(): readonly string[];
+}
+
 export interface SessionReport {
   started(): void;
   announced(checkpoint: {
@@ -36,6 +49,11 @@ export interface SessionReport {
   ended(reason: CloseReason, error: unknown, sentBytes: number): void;
 }
 
+/** A report that remembers what the session did last. */
+export interface ObservedReport extends SessionReport {
+  view(): SessionView;
+}
+
 /** Bucket names of larger sessions are cut off in the log. */
 const LOGGED_NAMES = 100;
 /** What a client may make us log in one text. */
@@ -48,13 +66,17 @@ export function createSessionReport(options: {
   readonly figures: SessionFigures;
   readonly clock: Clock;
   readonly onEnded: () => void;
-}): SessionReport {
+}): ObservedReport {
   const { request, log, figures, clock } = options;
   const startedAt = clock.monotonic();
   const counts = { put: 0, remove: 0, move: 0, clear: 0 };
   const parameters = cutParameters(request.connectionParameters);
   let operations = 0;
   let bytes = 0;
+  let announced: SessionView['announced'] = null;
+  let completed: number | null = null;
+  let bucketNames: () => string[] = () => [];
+  const connectedMs = clock.now();
 
   const identity = (): object => ({
     rid: request.requestId,
@@ -66,8 +88,19 @@ export function createSessionReport(options: {
   });
 
   return {
+    view: () => ({
+      requestId: request.requestId,
+      clientId: request.clientId,
+      userAgent: cut(request.userAgent, LOGGED_TEXT),
+      connectedMs,
+      announced,
+      completed,
+      bucketNames,
+    }),
     started: () => log.info(identity(), 'Sync stream started'),
     announced({ op, writeCheckpoint, setChanged, lookups, names }) {
+      announced = { op, writeCheckpoint };
+      bucketNames = names;
       if (!setChanged) {
         log.debug(
           { rid: request.requestId, checkpoint: op, write_checkpoint: writeCheckpoint?.toString() ?? null },
@@ -100,7 +133,10 @@ export function createSessionReport(options: {
       bytes += size;
       figures.dataSynced(size);
     },
-    completed: figures.checkpointSent,
+    completed(op) {
+      completed = op;
+      figures.checkpointSent(op);
+    },
     ended(reason, error, sentBytes) {
       const fields = {
         ...identity(),

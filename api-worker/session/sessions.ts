@@ -4,7 +4,7 @@ import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Log } from '#core/platform/log.ts';
 import type { CloseReason, LineSink, SyncRequest } from './contract.ts';
-import { createSessionReport, type SessionFigures } from './report.ts';
+import { createSessionReport, type SessionFigures, type ObservedReport, type SessionView } from './report.ts';
 import { startSession, type Session, type SessionDependencies } from './session.ts';
 
 export interface Sessions {
@@ -14,6 +14,8 @@ export interface Sessions {
   /** Throws PSYNC_S2120 (401) when the token was revoked since it was verified; so does `start`. */
   assertNotRevoked(claims: SyncRequest['claims']): void;
   start(request: SyncRequest, positions: ReadonlyMap<string, number>, sink: LineSink): Session;
+  /** Sessions of this worker that a user has now, at most `limit` of them. */
+  ofUser(userId: string, limit: number): SessionView[];
   /** Ends the sessions whose token is revoked by now. */
   endRevoked(): void;
   /** Refuses new sessions and ends the present ones, spread over at most `overMs`; resolves when none is left. */
@@ -36,7 +38,7 @@ const DRAIN_STEP_MS = 50;
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { clock, log, figures, maxSessions, revocations, onCount } = options;
-  const sessions = new Map<Session, SyncRequest>();
+  const sessions = new Map<Session, { readonly request: SyncRequest; readonly report: ObservedReport }>();
   let count = 0;
   let draining = false;
 
@@ -54,14 +56,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       onCount(--count);
     };
     onCount(++count);
-    session = startSession(
-      options,
-      request,
-      positions,
-      sink,
-      createSessionReport({ request, log, figures, clock, onEnded }),
-    );
-    if (!hasEnded) sessions.set(session, request);
+    const report = createSessionReport({ request, log, figures, clock, onEnded });
+    session = startSession(options, request, positions, sink, report);
+    if (!hasEnded) sessions.set(session, { request, report });
     return session;
   };
 
@@ -90,8 +87,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     assertNotRevoked,
     start,
+    ofUser(userId, limit) {
+      const found = [...sessions.values()].filter(({ request }) => request.userId === userId);
+      return found.slice(0, limit).map(({ report }) => report.view());
+    },
     endRevoked() {
-      const ended = [...sessions].filter(([, request]) => revocations.isRevoked(request.claims));
+      const ended = [...sessions].filter(([, { request }]) => revocations.isRevoked(request.claims));
       for (const [session] of ended) session.end('token revoked');
     },
     drain,
