@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
 import { SCHEMA_LANGUAGES, type SchemaLanguage } from './generate-schema/contract.ts';
+import { addTokenCommands } from './token/commands.ts';
 import { VERSION } from './version.ts';
 
 /** Spellings with one dash and several letters (O-16), which option parsers read as `-c 64`. */
@@ -102,6 +103,8 @@ function program(): Command {
       const ok = await generateSchema({ language, outputPath, file, flags: flagsOf(options), print, report });
       if (!ok) process.exitCode = 1;
     });
+  const explain = root.command('explain').description('why something is as it is');
+  addTokenCommands({ root, generate, explain, withConfig, flagsOf });
   root
     .command('dev')
     .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')

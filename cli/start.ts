@@ -25,6 +25,7 @@ import { compilerFor, deploySyncConfig, formatDiagnostic, schemaWarnings, type D
 import { createDiagnostics } from './diagnostics.ts';
 import { openStorage, sharesServer } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
+import { addRevokeRoute } from './revoke-route.ts';
 import { schemaRoute } from './schema-route.ts';
 import { readSourceTables, rememberSourceTables } from './source-tables.ts';
 import { validateText } from './validation.ts';
@@ -225,6 +226,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
                 })(request),
             });
             schemaRoute(server, { tokens: config.api.tokens, connections, sourceTables });
+            addRevokeRoute(server, {
+              ...{ tokens: config.api.tokens, store: storage.revocations, coordination, log },
+              now: () => clock.now(),
+            });
             extraRoutes?.(server);
           },
         });

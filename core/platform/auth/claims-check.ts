@@ -36,7 +36,11 @@ export function* checkClaims(claims: TokenClaims, context: ClaimsContext): Gener
     finding: `iat is ${when(claims['iat'], now)}`,
     refusal: issuedAt === undefined ? missing('iat') : null,
   };
-  yield { name: 'expires', finding: `exp is ${when(claims['exp'], now)}`, refusal: expiryRefusal(expiresAt, now) };
+  yield {
+    name: 'expires',
+    finding: `exp is ${when(claims['exp'], now)}; ${FORGIVEN}`,
+    refusal: expiryRefusal(expiresAt, now),
+  };
   yield checkLifetime(issuedAt, expiresAt, now);
   yield checkNotBefore(claims['nbf'], now);
 }
@@ -113,12 +117,14 @@ function checkNotBefore(nbf: unknown, now: number): Check {
   const notBefore = timeOf(nbf);
   const isPast = notBefore !== undefined && notBefore <= now + TOKEN_CLOCK_TOLERANCE_SECONDS;
   const refusal = isPast ? null : refused('The token is not valid yet ("nbf")');
-  return { name: 'not before', finding: `nbf is ${when(nbf, now)}`, refusal };
+  return { name: 'not before', finding: `nbf is ${when(nbf, now)}; ${FORGIVEN}`, refusal };
 }
 
 function missing(name: 'iat' | 'exp'): CodedError {
   return refused(`The token has no valid "${name}" claim`);
 }
+
+const FORGIVEN = `${TOKEN_CLOCK_TOLERANCE_SECONDS} s of difference between clocks are forgiven`;
 
 /** A time of a token beside the present one. */
 function when(value: unknown, now: number): string {
@@ -127,5 +133,5 @@ function when(value: unknown, now: number): string {
   const date = new Date(seconds * 1000);
   const text = Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString();
   const distance = Math.round(Math.abs(seconds - now));
-  return `${text}, ${distance} s ${seconds > now ? 'from now' : 'ago'}; ${TOKEN_CLOCK_TOLERANCE_SECONDS} s are forgiven`;
+  return `${text}, ${distance} s ${seconds > now ? 'from now' : 'ago'}`;
 }

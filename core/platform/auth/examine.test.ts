@@ -123,9 +123,9 @@ const CASES: readonly [name: string, header: () => string | undefined, at: strin
     () => `Token ${hmac(claims({ sub: 'revoked', iat: now() - 1 }))}`,
     'revocation',
     'PSYNC_S2120',
-    /revoked/,
+    /deny list/,
   ],
-  ['token revoked', () => `Token ${hmac(claims({ jti: 'revoked' }))}`, 'revocation', 'PSYNC_S2120', /revoked/],
+  ['token revoked', () => `Token ${hmac(claims({ jti: 'revoked' }))}`, 'revocation', 'PSYNC_S2120', /deny list/],
 ];
 
 describe('a refused token', () => {

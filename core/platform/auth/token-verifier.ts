@@ -5,7 +5,7 @@ import { TOKEN_CLOCK_TOLERANCE_SECONDS } from '../limits.ts';
 import type { Log } from '../log.ts';
 import { parseAddressRanges } from '../network/address-ranges.ts';
 import { passed, shown, type Check } from './check.ts';
-import { checkClaims, subjectOf, timeOf, type TokenClaims } from './claims-check.ts';
+import { checkClaims, subjectOf, timeOf } from './claims-check.ts';
 import { checkKeys } from './key-checks.ts';
 import { createKeyEndpoint } from './key-endpoint.ts';
 import { createKeyRing } from './key-ring.ts';
@@ -94,12 +94,6 @@ export async function createTokenVerifier(options: TokenVerifierOptions): Promis
     return undefined;
   };
 
-  const checkRevocation = (claims: TokenClaims): Check => {
-    if (revocations === undefined) return passed('revocation', 'not looked at');
-    const refusal = revocations.refusal(claims);
-    return { name: 'revocation', finding: refusal?.description ?? 'the token is not revoked', refusal };
-  };
-
   /** Every check of a token, in order. Whoever asks may go on after a refusal as far as there is something to look at. */
   async function* examineText(text: string): AsyncGenerator<Check, Remembered | null> {
     const token = yield* readForm(text);
@@ -110,7 +104,11 @@ export async function createTokenVerifier(options: TokenVerifierOptions): Promis
     yield* checkKeys(token, search);
     const nowMs = clock.now();
     yield* checkClaims(claims.value, { audience: clientAuth.audience, issuers: clientAuth.issuers, nowMs });
-    yield checkRevocation(claims.value);
+    if (revocations !== undefined) {
+      const refusal = revocations.refusal(claims.value);
+      const result = refusal === null ? 'not revoked' : 'refused by the deny list';
+      yield { name: 'revocation', finding: `jti is ${shown(claims.value['jti'])}; ${result}`, refusal };
+    }
     const { sub, exp } = claims.value;
     const [userId, expiresAt] = [subjectOf(sub), timeOf(exp)];
     if (search.signer === undefined || userId === undefined || expiresAt === undefined) return null;
