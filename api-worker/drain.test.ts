@@ -33,7 +33,7 @@ describe('a worker that is told to end', () => {
     await harness.worker.drain(1000);
     // A body that is cut off would be an error here.
     for (const client of clients) await client.ended;
-    const nothing = { sessions: 0, followers: 0, heldBuckets: 0, lookups: 0, clients: 0, timers: 0 };
+    const nothing = { sessions: 0, webSockets: 0, followers: 0, heldBuckets: 0, lookups: 0, clients: 0, timers: 0 };
     expect(harness.worker.figures()).toEqual(nothing);
     const reasons = harness.logged.filter(({ message }) => message === 'Sync stream complete');
     expect(reasons.map(({ fields }) => fields['close_reason'])).toEqual(clients.map(() => 'shutting down'));

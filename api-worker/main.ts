@@ -56,6 +56,8 @@ export interface ApiWorkerOptions {
 
 export interface WorkerFigures {
   readonly sessions: number;
+  /** WebSocket connections, with or without a session. */
+  readonly webSockets: number;
   /** Sessions that hear of commits. */
   readonly followers: number;
   readonly heldBuckets: number;
@@ -198,7 +200,10 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     figures() {
       const { followers, heldBuckets, clients } = feed.figures();
       const lookups = feed.followedLookups();
-      return { sessions: sessions.count, followers, heldBuckets, lookups, clients, timers: wheel.size };
+      return {
+        ...{ sessions: sessions.count, webSockets: webSockets.connections, timers: wheel.size },
+        ...{ followers, heldBuckets, lookups, clients },
+      };
     },
     drain: (graceMs) => sessions.drain(graceMs),
     async close() {

@@ -155,10 +155,12 @@ function askedBy(bytes: Buffer): Asked[] {
 /** Payloads of each session are never more than what was asked for on its stream since the request that it answers. */
 function checkCredit(peer: TestConnection, asked: readonly Asked[], startedAt: readonly number[]): void {
   for (const [index, at] of startedAt.entries()) {
-    const own = peer.writer.frames.filter((frame) => frame.kind === 'line' && `${frame.data}`.startsWith(`${index}:`));
+    const own = peer.writer.frames.filter(
+      (frame) => frame.kind === 'line' && frame.data.toString().startsWith(`${index}:`),
+    );
     const [first] = own;
     if (first?.kind !== 'line') continue;
-    expect(own.map((frame) => frame.kind === 'line' && `${frame.stream} ${frame.data}`)).toEqual(
+    expect(own.map((frame) => frame.kind === 'line' && `${frame.stream} ${frame.data.toString()}`)).toEqual(
       own.map((_, number) => `${first.stream} ${index}:${number}`),
     );
     const begin = asked.slice(0, at).findLastIndex((item) => item.begins && item.stream === first.stream);
