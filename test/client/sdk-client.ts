@@ -11,6 +11,7 @@ const PROGRAM = new URL('sdk-process.ts', import.meta.url).pathname;
 export interface SdkClient {
   connect(options: {
     endpoint: string;
+    /** A JWT, or the http address to fetch one from whenever the SDK wants one. */
     token: string;
     upload?: string;
     retryMs?: number;

@@ -84,20 +84,25 @@ async function open(folder: string, tables: Readonly<Record<string, SdkTable>>):
 
 function connectorFor(command: Extract<SdkCommand, { kind: 'connect' }>): PowerSyncBackendConnector {
   return {
-    fetchCredentials: async () => ({ endpoint: command.endpoint, token: command.token }),
+    fetchCredentials: async () => ({ endpoint: command.endpoint, token: await tokenOf(command.token) }),
     async uploadData(local) {
       const transaction = await local.getNextCrudTransaction();
       if (!transaction || command.upload === null) return;
       const operations = transaction.crud.map(({ op, table, id, opData }) => ({ op, table, id, data: opData ?? null }));
       const response = await fetch(command.upload, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Token ${command.token}` },
+        headers: { 'content-type': 'application/json', authorization: `Token ${await tokenOf(command.token)}` },
         body: JSON.stringify({ operations }),
       });
       if (!response.ok) throw new Error(`upload: ${response.status}`);
       await transaction.complete();
     },
   };
+}
+
+/** An app's backend issues one each time. */
+async function tokenOf(source: string): Promise<string> {
+  return source.startsWith('http') ? (await fetch(source)).text() : source;
 }
 
 async function status(): Promise<SdkStatus> {

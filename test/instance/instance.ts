@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 
 const LAUNCHER = new URL('../../cli/millrace.mjs', import.meta.url).pathname;
-const AUDIENCE = 'millrace-test';
+export const AUDIENCE = 'millrace-test';
 export const ADMIN_TOKEN = 'test-admin';
 
 export interface InstanceOptions {
@@ -23,6 +23,8 @@ export interface InstanceOptions {
   readonly otherSources?: Readonly<Record<string, string>>;
   /** Further keys of the source connection. */
   readonly sourceKeys?: Readonly<Record<string, string | number>>;
+  /** Further keys of `client_auth`, in YAML: `jwks_uri: …`. */
+  readonly clientAuth?: readonly string[];
   /** Further lines of service.yaml, top level. */
   readonly extraYaml?: string;
   readonly logLevel?: string;
@@ -166,7 +168,7 @@ port: ${port}
 ${syncConfigFile === null ? '' : `sync_config: {path: "${syncConfigFile}"}`}
 client_auth:
   jwks: {keys: [{kty: oct, alg: HS256, kid: test, k: ${secret.toString('base64url')}}]}
-  audience: [${AUDIENCE}]
+  audience: [${AUDIENCE}]${(options.clientAuth ?? []).map((key) => `\n  ${key}`).join('')}
 api:
   tokens: [${ADMIN_TOKEN}]
   parameters: {${parameters.map(([key, value]) => `${key}: ${value}`).join(', ')}}
