@@ -54,7 +54,8 @@ describe.each([
   { storage: 'postgresql' as const, redis: false },
 ])('two API processes on $storage, Redis: $redis', ({ storage, redis }) => {
   let fixture: Fixture;
-  let [one, two] = [null as unknown as Service, null as unknown as Service];
+  let one: Service;
+  let two: Service;
   const clients: ProtocolClient[] = [];
   let sdk: SdkClient | null = null;
 
