@@ -32,10 +32,24 @@ function readJson(bytes: Buffer): Record<string, unknown> {
 
 function readBson(bytes: Buffer): Record<string, unknown> {
   try {
-    return deserialize(bytes, { useBigInt64: true, allowObjectSmallerThanBufferSize: false });
+    const document = deserialize(bytes, { useBigInt64: true, allowObjectSmallerThanBufferSize: false });
+    return asJson(document) as Record<string, unknown>;
   } catch {
     throw invalid('BSON');
   }
+}
+
+/** What JSON would have said: parameters are evaluated, compared and logged as JSON values. Changes objects and lists in place. */
+function asJson(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  if (typeof value !== 'object' || value === null) return value;
+  const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+  // dates, ids and the like know it themselves
+  if (!isPlain) return JSON.parse(JSON.stringify(value));
+  const members = value as Record<string, unknown>;
+  for (const key of Object.keys(members)) members[key] = asJson(members[key]);
+  return value;
 }
 
 function invalid(format: string): Error {

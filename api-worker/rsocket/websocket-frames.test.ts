@@ -1,11 +1,11 @@
 /** WebSocket framing (RFC 6455, 5.2) and compression of messages (RFC 7692), against Node's zlib and the client of `ws`. */
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { constants, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { EncodedLine } from '#core/protocol/lines.ts';
+import { inflated } from '../testing/rsocket-peer.ts';
 import { payloadHeader } from './frames.ts';
 import {
   compressedMessage,
@@ -58,9 +58,6 @@ function parse(message: Message): Parsed {
   return { first: bytes[0]!, payload: bytes.subarray(start) };
 }
 const contentOf = (id: number, { parts }: EncodedLine): Buffer => Buffer.concat([payloadHeader(id), ...parts]);
-/** The four bytes that were left out, and no end of the stream (RFC 7692, 7.2.2). */
-const inflated = (payload: Buffer): Buffer =>
-  inflateRawSync(Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)]), { finishFlush: constants.Z_SYNC_FLUSH });
 const sameBytes = (a: Buffer, b: Buffer): void => expect(a.equals(b), `${a.length} and ${b.length} bytes`).toBe(true);
 
 describe('the header of a frame', () => {

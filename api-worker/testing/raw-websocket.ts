@@ -1,7 +1,7 @@
 /** A WebSocket connection that sends just what a test says, be it allowed or not (RFC 6455). */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { readServerFrame, type ServerFrame } from './rsocket-peer.ts';
+import { inflated, readServerFrame, type ServerFrame } from './rsocket-peer.ts';
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -31,7 +31,7 @@ export interface RawWebSocket {
   readonly closeCode: number | null;
   /** The service has closed its side, or the connection is gone. */
   readonly isOver: boolean;
-  /** The messages, as frames of RSocket. */
+  /** The messages, decompressed, as frames of RSocket. */
   messages(): ServerFrame[];
   send(payload: Buffer, options?: RawFrameOptions): void;
   /** Resolves as soon as `condition` holds; rejects after `timeoutMs` (default 5 s). */
@@ -42,7 +42,7 @@ export interface RawWebSocket {
 export async function openWebSocket(endpoint: string, extensions?: string): Promise<RawWebSocket> {
   const { hostname, port } = new URL(endpoint);
   // half open, as a client that ignores that the service has ended
-  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
   const frames: RawFrame[] = [];
   const waiting = new Set<() => void>();
   let parts: Buffer[] = [];
@@ -100,7 +100,11 @@ export async function openWebSocket(endpoint: string, extensions?: string): Prom
       };
       const waiter = (): void => {
         if (failure !== null) return (stop(), reject(failure));
-        if (condition()) return (stop(), resolve());
+        try {
+          if (condition()) return (stop(), resolve());
+        } catch (error) {
+          return (stop(), reject(error));
+        }
       };
       const timer = setTimeout(() => {
         stop();
@@ -139,7 +143,9 @@ export async function openWebSocket(endpoint: string, extensions?: string): Prom
       return isOver;
     },
     messages: () =>
-      frames.filter(({ opcode }) => opcode === OPCODE.binary).map(({ payload }) => readServerFrame(payload)),
+      frames
+        .filter(({ opcode }) => opcode === OPCODE.binary)
+        .map(({ payload, isCompressed }) => readServerFrame(isCompressed ? inflated(payload) : payload)),
     send: (payload, options) => void socket.write(clientFrame(payload, options)),
     until,
     destroy: () => void socket.destroy(),

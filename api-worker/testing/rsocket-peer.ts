@@ -1,4 +1,5 @@
 /** Frames as the library of the clients makes and reads them (S-593), in the terms of a test. */
+import { constants, inflateRawSync } from 'node:zlib';
 import { deserializeFrame, Flags, FrameTypes, serializeFrame, type Frame } from 'rsocket-core';
 
 export const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -90,6 +91,10 @@ export function frameOfType(type: number, stream: number, flags = 0): Buffer {
   frame.writeUInt16BE((type << 10) | flags, 4);
   return frame;
 }
+
+/** A compressed message, with the four bytes that were left out and without an end of the stream (RFC 7692, 7.2.2). */
+export const inflated = (payload: Buffer): Buffer =>
+  inflateRawSync(Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)]), { finishFlush: constants.Z_SYNC_FLUSH });
 
 /** What the service sent, in short. */
 export type ServerFrame =
