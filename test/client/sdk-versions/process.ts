@@ -1,5 +1,6 @@
 /** An app on an older release of the Node SDK, in a process of its own. Arguments: one JSON text. Prints a JSON line per change of what it holds. */
 import { readFile } from 'node:fs/promises';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 interface Arguments {
   readonly module: string;
@@ -35,7 +36,12 @@ const { PowerSyncDatabase, Schema, Table, column } = (await import(module)) as S
 
 const database = new PowerSyncDatabase({
   schema: new Schema({ [table]: new Table(Object.fromEntries(columns.map((name) => [name, column.text]))) }),
-  database: { dbFilename: 'app.db', dbLocation: folder, implementation: { type: 'node:sqlite' } },
+  database: {
+    dbFilename: 'app.db',
+    dbLocation: folder,
+    openWorker: (_file: unknown, options: WorkerOptions) =>
+      new Worker(new URL('sqlite-worker.ts', import.meta.url), { ...options, workerData: { module } }),
+  },
 });
 await database.init();
 const show = async (): Promise<void> => {
