@@ -8,6 +8,8 @@ import { RefusedError } from '#test/client/protocol-client.ts';
 import { eventually, startDirectSession, startDirectWorker } from '../testing/direct-session.ts';
 import { createFakeStorage } from '../testing/fake-storage.ts';
 import { DEFINITIONS, PLAN, startHarness, type Harness } from '../testing/harness.ts';
+import { openWebSocket } from '../testing/raw-websocket.ts';
+import { requestStream, setup, type ServerFrame } from '../testing/rsocket-peer.ts';
 import { openConnection } from '../testing/raw-connection.ts';
 import { followRevocations } from './follow-revocations.ts';
 
@@ -65,6 +67,27 @@ describe('a stream whose token is revoked', () => {
     expect(failure).toBeInstanceOf(RefusedError);
     expect((failure as RefusedError).body).toContain('[PSYNC_S2120]');
     await expect(alice.connect()).rejects.toThrow('PSYNC_S2120');
+  });
+
+  test('cannot be replaced by another stream on the same WebSocket connection, which is older than the revocation', async () => {
+    const harness = await start();
+    const raw = await openWebSocket(harness.endpoint);
+    close.push(() => raw.destroy());
+    raw.send(setup({ token: 'alice' }));
+    raw.send(requestStream());
+    await raw.until(() => raw.messages().some(({ kind }) => kind === 'line'), 'a line');
+    await revoke(harness, all('alice'));
+    harness.wake('revocations');
+    const refusals = (): ServerFrame[] => raw.messages().filter(({ kind }) => kind === 'error');
+    await raw.until(() => refusals().length === 1, 'the end of the stream');
+    raw.send(requestStream({ stream: 3 }));
+    await raw.until(() => refusals().length === 2, 'the refusal of another stream');
+    const message = expect.stringContaining('[PSYNC_S2120]') as string;
+    expect(refusals()).toMatchObject([
+      { stream: 1, message },
+      { stream: 3, message },
+    ]);
+    expect(harness.worker.sessions.count).toBe(0);
   });
 
   test('is cut when the client does not read', async () => {

@@ -10,8 +10,12 @@ import { signToken, type TokenRequest } from './token-command.ts';
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const SECRET = Buffer.from('a secret that stands in no answer').toString('base64url');
-const shared = (kid: string | undefined, alg = 'HS256'): ConfiguredKey =>
-  ({ kty: 'oct', alg, k: SECRET, ...(kid === undefined ? {} : { kid }) }) as ConfiguredKey;
+const shared = (kid: string | undefined, alg = 'HS256'): ConfiguredKey => ({
+  kty: 'oct',
+  alg,
+  k: SECRET,
+  ...(kid === undefined ? {} : { kid }),
+});
 const jwkOf = (key: KeyObject, kid: string, more: object = {}): ConfiguredKey =>
   ({ ...key.export({ format: 'jwk' }), kid, ...more }) as unknown as ConfiguredKey;
 
@@ -103,7 +107,7 @@ describe('a development token (O-107, O-264)', () => {
       /"a".* is a public one/,
     ],
     ['an unknown kid', {}, { kid: 'z' }, 'PSYNC_S2201', /no key with kid "z"; it has "dev"/],
-    ['a damaged private part', { keys: [{ ...withoutModulus, n: 'AQAB' } as ConfiguredKey] }, {}, 'PSYNC_S3120', /"k"/],
+    ['a damaged private part', { keys: [{ ...withoutModulus, n: 'AQAB' }] }, {}, 'PSYNC_S3120', /"k"/],
     ['a private part of another key', { keys: [mixed] }, {}, 'PSYNC_S2101', /signature/],
     ['no audience', { audience: [] }, {}, 'PSYNC_S2201', /client_auth\.audience is empty/],
     ['another audience', {}, { audience: 'x' }, 'PSYNC_S2105', /audience/],

@@ -181,6 +181,19 @@ describe('a refused token', () => {
   });
 });
 
+test('a token that was accepted before, and is remembered, is refused as soon as it is revoked', async () => {
+  const revocations = createRevocationList(clock);
+  const clientAuth = { jwksUris: [], keys: [SHARED], audience: ['app'], issuers: [], rejectIpRanges: [] };
+  const verifier = await createTokenVerifier({ clientAuth, clock, log: silent, revocations });
+  open.push(verifier);
+  const header = `Token ${hmac(claims({ iat: now() - 1 }))}`;
+  expect(await refusalOf(verifier, header)).toBe('PSYNC_S2402');
+  revocations.add([]);
+  expect(await refusalOf(verifier, header)).toBeNull();
+  revocations.add([revocationOf({ subject: 'u', issuedBefore: now() }, clock.now())]);
+  expect(await refusalOf(verifier, header)).toBe('PSYNC_S2120');
+});
+
 describe('keys of endpoints', () => {
   const uris = { jwksUris: ['https://one.example/keys?secret=1', 'https://two.example/keys'], keys: [] };
   const edwards = (kid: string | undefined): string => {
