@@ -3,16 +3,15 @@ import { attempt, type Cte, type QueryContext } from './compile/context.ts';
 import { createDiagnostics, type Diagnostics } from './compile/diagnostics.ts';
 import { compileEvent } from './compile/events.ts';
 import { compileLegacy } from './compile/legacy.ts';
+import { parseAll } from './compile/parse-queries.ts';
 import { createPlanBuilder } from './compile/plan-builder.ts';
 import { compileStream } from './compile/streams.ts';
 import { bindSelect } from './compile/bind-select.ts';
 import { matchesTable } from './evaluate/matches-table.ts';
 import type { SyncPlan } from './plan.ts';
 import { asciiLower } from './sql/lexer.ts';
-import { parseQuery } from './sql/parse-select.ts';
-import type { Select } from './sql/ast.ts';
 import { readConfig } from './yaml/read-config.ts';
-import type { ConfigStructure, CteConfig, Key, QueryText } from './yaml/structure.ts';
+import type { ConfigStructure, CteConfig, Key } from './yaml/structure.ts';
 
 /**
  * Text of a sync config -> plan, or the reasons why there is none (S-32). Reports as many findings as it can in one run.
@@ -61,17 +60,6 @@ function compileStructure(structure: ConfigStructure, options: CompileOptions, d
   });
   for (const event of structure.events) compileEvent(event, parseAll(event.payloads, base), base, builder);
   return builder.finish([...streams, ...definitions]);
-}
-
-/** The queries that parse; findings of the others are reported. */
-function parseAll(queries: readonly QueryText[], context: QueryContext): Select[] {
-  return queries.flatMap((query) => {
-    const parsed = attempt(context, () => parseQuery(query.sql, query.locate), null);
-    if (parsed === null) return [];
-    for (const { code, message, start, end } of parsed.warnings)
-      context.report('warning', code, message, { start, end });
-    return [parsed.select];
-  });
 }
 
 /** A CTE for all streams must not hide a table that some of them may mean (S-686). */

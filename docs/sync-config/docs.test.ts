@@ -46,8 +46,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 function deadLinks(text: string, folder: string): string[] {
   const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
   return links.filter((link) => {
-    // the others come with what they are about
-    if (/^https?:/.test(link) || OTHERS.includes(link)) return false;
+    if (/^https?:/.test(link)) return false;
     const [path = '', anchor] = link.split('#');
     const file = path === '' ? null : join(root, folder, path);
     if (file !== null && !existsSync(file)) return true;

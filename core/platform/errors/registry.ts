@@ -214,6 +214,20 @@ export const ERROR_REGISTRY = {
     remedy: 'Add parentheses to make the order visible.',
     audience: 'client',
   },
+  PSYNC_R2107: {
+    severity: 'warning',
+    status: 422,
+    summary: 'A comparison with NULL is never true',
+    remedy: 'Write IS NULL or IS NOT NULL.',
+    audience: 'client',
+  },
+  PSYNC_R2108: {
+    severity: 'warning',
+    status: 422,
+    summary: 'Joined tables have nothing in common',
+    remedy: 'Add ON with the equality that connects them.',
+    audience: 'client',
+  },
 
   // R22xx: SQL feature not supported (O-307)
   PSYNC_R2201: {
@@ -493,6 +507,12 @@ export const ERROR_REGISTRY = {
     status: 500,
     summary: 'The file that a command was to write cannot be written',
     remedy: 'Check path and permissions; what was there before is unchanged.',
+  },
+  PSYNC_S0104: {
+    severity: 'error',
+    status: 500,
+    summary: 'A running service that a command asked gave no answer',
+    remedy: 'Check the address in --url or API_URL, and the admin token; the message has what came back.',
   },
   PSYNC_S0110: {
     severity: 'fatal',

@@ -4,7 +4,7 @@ import { bindExpression } from './bind-expression.ts';
 import { combineWorlds, worldOf, type BoundExpr, type EachSource, type World } from './bound.ts';
 import type { BindSelect, BoundSelect } from './bound-select.ts';
 import { ALWAYS, type Condition, type Leaf } from './condition.ts';
-import { attempt, checkCteInReach, type QueryContext, streamsOnly } from './context.ts';
+import { attempt, attemptOnce, selectOfCte, watch, type QueryContext, streamsOnly } from './context.ts';
 import { openCondition, type Claim, type ConditionLedger } from './ledger.ts';
 import type { Scope } from './scope.ts';
 
@@ -17,16 +17,9 @@ export function bindCondition(
 ): Condition {
   if (node === null) return ALWAYS;
   const ledger = openCondition(node);
-  let complete = true;
-  const watched: QueryContext = {
-    ...context,
-    report: (level, ...finding) => {
-      if (level === 'error') complete = false;
-      context.report(level, ...finding);
-    },
-  };
+  const { context: watched, failed } = watch(context);
   const condition = createBinder({ ledger, scope, context: watched, bindSelect })(node, false);
-  if (complete) attempt(context, () => ledger.verify(), undefined);
+  if (!failed()) attempt(context, () => ledger.verify(), undefined);
   return condition;
 }
 
@@ -45,7 +38,7 @@ function createBinder(where: PredicateContext): Bind {
       }
       return { kind, children: operands(node, node.op).map((operand) => bind(operand, negated)) };
     }
-    return attempt(context, () => bindPredicate(node, negated, where), ALWAYS);
+    return attemptOnce(context, (watched) => bindPredicate(node, negated, { ...where, context: watched }), ALWAYS);
   };
   return bind;
 }
@@ -116,7 +109,7 @@ function bindPredicate(node: Expr, negated: boolean, where: PredicateContext): C
   if (node.kind === 'overlaps') return bindOverlaps(node, negated, where);
   if (node.kind === 'binary' && node.op === '=') {
     const cte = setOf(node.right, context);
-    if (cte !== null && cte.cte !== null) return bindInSelect(node.left, cte, node, negated, where);
+    if (cte !== null && cte.cte !== null) return bindInSelect(node.left, cte, node, node.right, negated, where);
     const left = bindExpression(node.left, scope, context);
     const right = bindExpression(node.right, scope, context);
     const worlds = [worldOf(left), worldOf(right)] as const;
@@ -188,18 +181,14 @@ function setOf(set: Expr, context: QueryContext): SetSource | null {
   if (inner.kind === 'subquery') return { cte: null, select: inner.select };
   if (inner.kind !== 'column' || inner.table !== null) return null;
   const cte = context.ctes.get(inner.name.text);
-  if (cte === undefined) return null;
-  checkCteInReach(cte, context, inner);
-  if (cte.select === null)
-    throw new SqlError('PSYNC_R2228', `${cte.name} cannot be read because of its own errors.`, inner);
-  return { cte: cte.name, select: cte.select };
+  return cte === undefined ? null : { cte: cte.name, select: selectOfCte(cte, context, inner) };
 }
 
 function bindIn(node: Expr & { kind: 'in' }, negatedOutside: boolean, where: PredicateContext): Condition {
   const { scope, context, ledger } = where;
   const negated = node.negated !== negatedOutside;
   const set = setOf(node.set, context);
-  if (set !== null) return bindInSelect(node.operand, set, node, negated, where);
+  if (set !== null) return bindInSelect(node.operand, set, node, node.set, negated, where);
   if (node.set.kind === 'list') return bindList(node, node.set.items, negatedOutside, where);
 
   const left = bindExpression(node.operand, scope, context);
@@ -291,7 +280,15 @@ export function eachOf(
   };
 }
 
-function bindInSelect(operand: Expr, set: SetSource, node: Expr, negated: boolean, where: PredicateContext): Condition {
+/** `written`: the right side, as what `set` stands in `node`. */
+function bindInSelect(
+  operand: Expr,
+  set: SetSource,
+  node: Expr,
+  written: Expr,
+  negated: boolean,
+  where: PredicateContext,
+): Condition {
   const { scope, context, ledger } = where;
   streamsOnly('A subquery', node, context);
   if (negated) {
@@ -299,7 +296,7 @@ function bindInSelect(operand: Expr, set: SetSource, node: Expr, negated: boolea
   }
   const left = bindExpression(operand, scope, context);
   const inner = bindInner(set, where);
-  return matchSelect(left, inner, operand, node, ledger.claim(node));
+  return matchSelect(left, inner, { operand, written, claim: ledger.claim(node) });
 }
 
 /** A CTE sees nothing of the query that reads it. */
@@ -307,9 +304,15 @@ function bindInner({ cte, select }: SetSource, { scope, context, bindSelect }: P
   return cte === null ? bindSelect(select, scope, context) : bindSelect(select, null, { ...context, insideCte: cte });
 }
 
+interface SelectMatch {
+  readonly operand: Expr;
+  readonly written: Expr;
+  readonly claim: Claim;
+}
+
 /** `left = the only column of the subquery`, for some of its rows. */
-function matchSelect(left: BoundExpr, inner: BoundSelect, operand: Expr, node: Expr, claim: Claim): Condition {
-  const right = onlyColumn(inner, node);
+function matchSelect(left: BoundExpr, inner: BoundSelect, { operand, written, claim }: SelectMatch): Condition {
+  const right = onlyColumn(inner, written);
   for (const world of [worldOf(left), worldOf(right)]) {
     if (world.kind === 'mixed') throw mixedError(operand, world);
   }
@@ -317,12 +320,15 @@ function matchSelect(left: BoundExpr, inner: BoundSelect, operand: Expr, node: E
   return { kind: 'and', children: [{ kind: 'sources', sources: inner.sources }, leafOf(match), inner.condition] };
 }
 
-function onlyColumn(select: BoundSelect, span: Span): BoundExpr {
-  const [item] = select.items;
-  if (select.items.length !== 1 || item === undefined || item.kind === 'star') {
-    throw new SqlError('PSYNC_R2209', 'The query after IN must select exactly one column.', span);
-  }
-  return item.value;
+function onlyColumn({ items, complete }: BoundSelect, span: Span): BoundExpr {
+  const [item] = items;
+  if (complete && items.length === 1 && item?.kind === 'value') return item.value;
+  const names = items.map((one) => (one.kind === 'star' ? '*' : (one.name ?? 'an expression')));
+  throw new SqlError(
+    'PSYNC_R2209',
+    `The query after IN must select exactly one column; it selects ${names.join(', ') || 'none'}.`,
+    span,
+  );
 }
 
 /** `array_column && (subquery or parameter array)` (S-175). */
@@ -341,7 +347,8 @@ function bindOverlaps(node: Expr & { kind: 'overlaps' }, negated: boolean, where
   const set = setOf(node.right, context);
   if (set !== null) {
     const inner = bindInner(set, where);
-    return { kind: 'and', children: [introduce, matchSelect(left, inner, node.left, node, ledger.claim(node))] };
+    const match = { operand: node.left, written: node.right, claim: ledger.claim(node) };
+    return { kind: 'and', children: [introduce, matchSelect(left, inner, match)] };
   }
   const array = bindExpression(node.right, scope, context);
   const arrayWorld = worldOf(array);

@@ -1,24 +1,28 @@
 /** Syntax tree -> expression with resolved names, for everything that is no condition on several tables. */
-import { FUNCTION_NAMES, functionDefinition } from '../evaluate/functions.ts';
+import { functionDefinition } from '../evaluate/functions.ts';
 import { parsePath } from '../evaluate/json/path.ts';
 import { rootOf } from '../evaluate/json/scan.ts';
 import type { CastType, PlanExpr } from '../plan.ts';
 import { SqlError, type Expr } from '../sql/ast.ts';
 import type { BoundExpr } from './bound.ts';
+import { resolveColumn, unknownValue } from './columns.ts';
 import { type QueryContext, streamsOnly } from './context.ts';
+import { rejectPresentTime, unknownFunction } from './function-hints.ts';
+import { warnNullComparison } from './null-comparison.ts';
 import { bindParameterCall, bindParameterColumn } from './parameters.ts';
-import { findSource, resolveColumn, type Scope } from './scope.ts';
+import { findSource, type Scope } from './scope.ts';
 
 const CAST_TYPES: readonly string[] = ['text', 'numeric', 'integer', 'real', 'blob'];
-const METADATA: Readonly<Record<string, 'schema' | 'name' | 'suffix'>> = {
-  schema: 'schema',
-  table_name: 'name',
-  table_suffix: 'suffix',
-};
+const METADATA: ReadonlyMap<string, 'schema' | 'name' | 'suffix'> = new Map([
+  ['schema', 'schema'],
+  ['table_name', 'name'],
+  ['table_suffix', 'suffix'],
+]);
 
 /** Throws `SqlError`. Subqueries and CTE names are no values. */
 export function bindExpression(expr: Expr, scope: Scope, context: QueryContext): BoundExpr {
   const bind = (node: Expr): BoundExpr => bindExpression(node, scope, context);
+  warnNullComparison(expr, context);
   switch (expr.kind) {
     case 'null':
       return { kind: 'null' };
@@ -33,6 +37,7 @@ export function bindExpression(expr: Expr, scope: Scope, context: QueryContext):
     case 'group':
       return bind(expr.inner);
     case 'column':
+      rejectPresentTime(expr);
       return bindParameterColumn(expr, context) ?? resolveColumn(expr.table, expr.name, scope, context);
     case 'unary':
       // the least integer can only be written with its sign
@@ -139,7 +144,7 @@ function bindCall(expr: Expr & { kind: 'call' }, scope: Scope, context: QueryCon
     const parameter = bindParameterCall(expr, scope, context);
     if (parameter !== null) return parameter;
     const source = findSource(expr.schema, scope);
-    const what = METADATA[expr.name.text];
+    const what = METADATA.get(expr.name.text);
     if (source?.kind === 'table' && what !== undefined && expr.args.length === 0) {
       streamsOnly(`${expr.name.written}()`, expr, context);
       if (what === 'suffix' && !source.pattern.wildcard) {
@@ -152,6 +157,7 @@ function bindCall(expr: Expr & { kind: 'call' }, scope: Scope, context: QueryCon
       }
       return { kind: 'table', of: source, what };
     }
+    if (source?.kind === 'unknown') return unknownValue(expr, context);
     throw new SqlError('PSYNC_R2203', `There is no function ${expr.schema.written}.${expr.name.written}().`, expr);
   }
   const name = expr.name.text;
@@ -178,16 +184,12 @@ function checkCall(expr: Expr & { kind: 'call' }, args: readonly PlanExpr[]): vo
     return;
   }
   const definition = functionDefinition(name);
-  if (definition === null) {
-    throw new SqlError(
-      'PSYNC_R2203',
-      `There is no function ${expr.name.written}(); there are ${FUNCTION_NAMES.join(', ')}.`,
-      expr.name,
-    );
-  }
+  if (definition === null) throw unknownFunction(expr);
   if (args.length < definition.minimum || args.length > definition.maximum) {
     throw new SqlError('PSYNC_R2204', `Write ${definition.usage}.`, expr);
   }
   const problem = definition.check?.(args) ?? null;
-  if (problem !== null) throw new SqlError(problem.code, problem.message, expr);
+  if (problem === null) return;
+  const now = expr.args.find(({ kind }) => problem.code === 'PSYNC_R2214' && kind === 'string');
+  throw new SqlError(problem.code, problem.message, now ?? expr);
 }

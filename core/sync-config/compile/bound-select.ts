@@ -12,8 +12,8 @@ export interface BoundSelect {
   readonly sources: readonly PrimarySource[];
   readonly condition: Condition;
   readonly items: readonly BoundItem[];
-  /** False when an item is missing because of a reported finding. */
-  readonly itemsComplete: boolean;
+  /** False when items or sources are missing because of a reported finding. */
+  readonly complete: boolean;
 }
 
 /** `bindSelect`, handed to the conditions of a query since queries contain conditions and conditions contain queries. */

@@ -41,7 +41,12 @@ export interface DerivedSource {
   readonly items: readonly BoundItem[];
   readonly span: Span;
 }
-export type Source = TableSource | EachSource | DerivedSource;
+/** What could not be bound. It may have any column, of which only follow-ups are reported; its query is refused. */
+export interface UnknownSource {
+  readonly kind: 'unknown';
+  readonly visible: string | null;
+}
+export type Source = TableSource | EachSource | DerivedSource | UnknownSource;
 /** What a branch of a query reads. */
 export type PrimarySource = TableSource | EachSource;
 

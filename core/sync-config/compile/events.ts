@@ -5,7 +5,7 @@ import type { EventConfig } from '../yaml/structure.ts';
 import { bindSelect } from './bind-select.ts';
 import { toPlan, worldOf } from './bound.ts';
 import { branchesOf } from './condition.ts';
-import { attempt, type QueryContext } from './context.ts';
+import { attempt, watch, type QueryContext } from './context.ts';
 import { openBranch } from './ledger.ts';
 import type { PlanBuilder } from './plan-builder.ts';
 
@@ -29,7 +29,9 @@ export function compileEvent(
 }
 
 function payloadRules(select: Select, context: QueryContext): PlanEventRule[] {
-  const bound = bindSelect(select, null, context);
+  const { context: watched, failed } = watch(context);
+  const bound = bindSelect(select, null, watched);
+  if (failed() || !bound.complete) return [];
   const [table] = bound.visible;
   if (bound.visible.length !== 1 || table?.kind !== 'table') {
     throw new SqlError('PSYNC_R2227', 'A payload query reads exactly one table.', select);

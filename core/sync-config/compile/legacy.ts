@@ -7,7 +7,7 @@ import { bindSelect } from './bind-select.ts';
 import type { BoundSelect } from './bound-select.ts';
 import { toPlan, worldOf, type BoundExpr, type EachSource, type TableSource } from './bound.ts';
 import { branchesOf, type Branch, type Leaf } from './condition.ts';
-import { attempt, type QueryContext } from './context.ts';
+import { attempt, watch, type QueryContext } from './context.ts';
 import { openBranch } from './ledger.ts';
 import { selectOutput, type SelectOutput } from './output.ts';
 import { planBranch } from './plan-branch.ts';
@@ -95,17 +95,11 @@ function defineBuckets(
   });
 }
 
-/** Binds one query; throws after reporting when it has errors. */
+/** Null when something was reported that refuses the query. */
 function bindQuery(select: Select, context: QueryContext): BoundSelect | null {
-  let failed = false;
-  const bound = bindSelect(select, null, {
-    ...context,
-    report: (level, ...finding) => {
-      if (level === 'error') failed = true;
-      context.report(level, ...finding);
-    },
-  });
-  return failed ? null : bound;
+  const { context: watched, failed } = watch(context);
+  const bound = bindSelect(select, null, watched);
+  return failed() || !bound.complete ? null : bound;
 }
 
 function compileParameterQuery(

@@ -1,8 +1,11 @@
 /** The functions and qualifiers that stand for values of the session (S-72…S-79, S-223…S-229). */
 import type { ParameterScope } from '../plan.ts';
-import { SqlError, type Expr, type Name } from '../sql/ast.ts';
+import { SqlError, type Expr } from '../sql/ast.ts';
+import { asciiLower } from '../sql/lexer.ts';
 import type { BoundExpr } from './bound.ts';
 import type { QueryContext } from './context.ts';
+import { quoted } from './name-hints.ts';
+import { nearest } from './nearest.ts';
 import { findSource, type Scope } from './scope.ts';
 
 const SCOPES: readonly string[] = ['auth', 'subscription', 'connection'];
@@ -35,6 +38,9 @@ function streamCall(expr: Expr & { kind: 'call' }, scope: ParameterScope): Bound
   if (name === 'parameter') {
     throw new SqlError('PSYNC_R2204', `Write ${scope}.parameter('name') with one text literal.`, expr);
   }
+  if (name === 'parameters' && argument?.kind === 'string') {
+    throw new SqlError('PSYNC_R2204', `Write ${scope}.parameter(${literal(argument.value)}).`, expr);
+  }
   if (name === 'parameters' || name === 'user_id') {
     throw new SqlError(
       'PSYNC_R2204',
@@ -49,12 +55,18 @@ function streamCall(expr: Expr & { kind: 'call' }, scope: ParameterScope): Bound
   throw new SqlError('PSYNC_R2203', `There is no function ${scope}.${expr.name.written}(); there are ${known}.`, expr);
 }
 
+const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+
+const IN_STREAMS: ReadonlyMap<string, string> = new Map([
+  ['user_id', 'auth.user_id()'],
+  ['jwt', 'auth.parameters()'],
+  ['parameters', 'connection.parameters()'],
+]);
+
 function legacyCall(expr: Expr & { kind: 'call' }, context: QueryContext): BoundExpr {
   const name = expr.name.text;
   if (context.dialect === 'stream') {
-    const instead = { user_id: 'auth.user_id()', jwt: 'auth.parameters()', parameters: 'connection.parameters()' }[
-      name
-    ];
+    const instead = IN_STREAMS.get(name);
     throw new SqlError(
       'PSYNC_R2203',
       `request.${name}() belongs to bucket definitions; write ${instead ?? 'auth.user_id()'} in streams.`,
@@ -83,7 +95,7 @@ function legacyCall(expr: Expr & { kind: 'call' }, context: QueryContext): Bound
 export function bindParameterColumn(expr: Expr & { kind: 'column' }, context: QueryContext): BoundExpr | null {
   if (expr.table === null) return null;
   const prefix = expr.table.text;
-  if (prefix === 'bucket' && context.dialect === 'data') return bucketParameter(expr.name, context);
+  if (prefix === 'bucket' && context.dialect === 'data') return bucketParameter(expr, context);
   if (context.dialect !== 'parameters') return null;
   if (prefix === 'token_parameters') {
     // user_id is the subject; all others are members of the claim "parameters" (S-226, S-227)
@@ -93,13 +105,16 @@ export function bindParameterColumn(expr: Expr & { kind: 'column' }, context: Qu
   return prefix === 'user_parameters' ? parameter('connection', expr.name.text, expr) : null;
 }
 
-function bucketParameter(name: Name, context: QueryContext): BoundExpr {
+function bucketParameter(expr: Expr & { kind: 'column' }, context: QueryContext): BoundExpr {
+  const { name } = expr;
   const names = context.bucketParameters;
   if (names !== null && !names.includes(name.text)) {
+    const near = names.find((item) => asciiLower(item) === asciiLower(name.text)) ?? nearest(name.text, names);
     const known = names.length === 0 ? 'there are none' : `there are ${names.join(', ')}`;
-    throw new SqlError('PSYNC_R2225', `No parameter query selects ${name.text}; ${known}.`, name);
+    const hint = near === null ? known : `write bucket.${quoted(near)}`;
+    throw new SqlError('PSYNC_R2225', `No parameter query selects ${name.written}; ${hint}.`, name);
   }
-  return { kind: 'bucketParameter', name: name.text, span: name };
+  return { kind: 'bucketParameter', name: name.text, span: { start: expr.start, end: expr.end } };
 }
 
 function parameter(scope: ParameterScope, key: string | null, span: { start: number; end: number }): BoundExpr {

@@ -25,10 +25,13 @@ export function warnDangerous(branch: Branch, values: readonly BoundExpr[], cont
   context.report(
     'warning',
     'PSYNC_R2401',
-    'Any client can send any value here, and nothing else restricts the rows. Add a condition on an auth parameter.',
+    `Any client can send any value here, and nothing else restricts the rows. Add a condition on ${of(context)}, or set accept_potentially_dangerous_queries.`,
     first.span,
   );
 }
+
+const of = ({ dialect }: QueryContext): string =>
+  dialect === 'stream' ? 'an auth parameter' : 'request.user_id() or request.jwt()';
 
 function parametersOf(expr: BoundExpr): Parameter[] {
   const found: Parameter[] = [];

@@ -6,7 +6,7 @@ import type { StreamConfig } from '../yaml/structure.ts';
 import { bindSelect } from './bind-select.ts';
 import type { BoundExpr, BoundLeaf } from './bound.ts';
 import { branchesOf, type Branch } from './condition.ts';
-import { attempt, type QueryContext } from './context.ts';
+import { attempt, watch, type QueryContext } from './context.ts';
 import { selectOutput } from './output.ts';
 import { planBranch } from './plan-branch.ts';
 import type { PlanBuilder } from './plan-builder.ts';
@@ -52,17 +52,10 @@ interface StreamWork {
 
 function compileQuery(query: Select, { stream, context, builder, rules, parameters }: StreamWork): void {
   if (query.from.length === 0) throw new SqlError('PSYNC_R2227', 'The query of a stream needs a table in FROM.', query);
-  let failed = false;
-  const watched: QueryContext = {
-    ...context,
-    report: (level, ...finding) => {
-      if (level === 'error') failed = true;
-      context.report(level, ...finding);
-    },
-  };
+  const { context: watched, failed } = watch(context);
   const select = bindSelect(query, null, watched);
-  const output = select.itemsComplete ? attempt(watched, () => selectOutput(select, query, watched), null) : null;
-  if (failed || output === null) return;
+  const output = select.complete ? attempt(watched, () => selectOutput(select, query, watched), null) : null;
+  if (failed() || output === null) return;
   for (const branch of branchesOf(select.condition, query)) {
     const whole: Branch = { leaves: branch.leaves, sources: unique([...select.sources, ...branch.sources]) };
     if (!stream.acceptDangerous) warnDangerous(whole, [], context);

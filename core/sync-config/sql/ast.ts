@@ -88,7 +88,8 @@ export type SelectItem =
   | (Span & { readonly kind: 'star'; readonly table: Name | null })
   | (Span & { readonly kind: 'expr'; readonly expr: Expr; readonly alias: Name | null });
 
-export type FromItem = Span & { readonly on: Expr | null; readonly alias: Name | null } & (
+/** Its span is that of the table or subquery with the alias, without ON. `joined`: it stands behind JOIN, not behind a comma. */
+export type FromItem = Span & { readonly on: Expr | null; readonly joined: boolean; readonly alias: Name | null } & (
     | { readonly kind: 'table'; readonly schema: Name | null; readonly name: Name }
     | { readonly kind: 'function'; readonly name: Name; readonly args: readonly Expr[] }
     | { readonly kind: 'select'; readonly select: Select; readonly columns: readonly Name[] | null }
@@ -100,16 +101,18 @@ export interface Select extends Span {
   readonly where: Expr | null;
 }
 
-/** A finding that ends the reading of one query, or of one part of it. */
+/** A finding that ends the reading of one query, or of one part of it. `follow-up`: it follows from an error found before. */
 export class SqlError extends Error {
   readonly code: SyncConfigCode;
   readonly start: number;
   readonly end: number;
+  readonly level: 'error' | 'follow-up';
 
-  constructor(code: SyncConfigCode, message: string, span: Span) {
+  constructor(code: SyncConfigCode, message: string, span: Span, level: 'error' | 'follow-up' = 'error') {
     super(message);
     this.code = code;
     this.start = span.start;
     this.end = span.end;
+    this.level = level;
   }
 }

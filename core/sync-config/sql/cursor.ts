@@ -14,6 +14,10 @@ const NAMES_IN_EXPRESSIONS = new Set(
   values any isnull notnull cast`.split(/\s+/),
 );
 
+/** What no item of a list begins with. */
+const CLOSING = new Set([')', ']', ';']);
+const AFTER_LISTS = new Set(['from', 'where', 'join']);
+
 const MAX_NESTING = 100;
 const MAX_OPERATORS = 1000;
 
@@ -29,6 +33,8 @@ export interface Cursor {
   acceptSymbol(symbol: string): boolean;
   expectWord(word: string, context: string): Token;
   expectSymbol(symbol: string, context: string): Token;
+  /** Consumes a comma if it is next. Throws when nothing can follow it. */
+  acceptComma(): boolean;
   /** True when the next token can be an identifier. */
   isName(ahead?: number): boolean;
   /** `qualified`: after a dot or AS every word is a name. `expression`: where an expression begins. */
@@ -80,6 +86,12 @@ export function createCursor(sql: string, locate: Locate, parseSelect: (cursor: 
       cursor.isWord(word) ? cursor.next() : cursor.fail(`${word.toUpperCase()} ${context}`),
     expectSymbol: (symbol, context) =>
       cursor.isSymbol(symbol) ? cursor.next() : cursor.fail(`"${symbol}" ${context}`),
+    acceptComma: () => {
+      const comma = cursor.peek();
+      if (!cursor.acceptSymbol(',')) return false;
+      checkFollowed(comma, cursor);
+      return true;
+    },
     isName: (ahead = 0) => {
       const token = tokenAt(at + ahead);
       return token.kind === 'quoted' || (token.kind === 'word' && !RESERVED.has(token.text));
@@ -99,14 +111,7 @@ export function createCursor(sql: string, locate: Locate, parseSelect: (cursor: 
     },
     spanFrom: (start) => ({ start, end: Math.max(start, tokenAt(at - 1 < 0 ? 0 : at - 1).end) }),
     fail: (context) => {
-      const token = cursor.peek();
-      if (token.kind === 'end') {
-        throw new SqlError('PSYNC_R2103', `The query ends too early: expected ${context}.`, token);
-      }
-      const found = token.written.slice(0, 40);
-      const quote =
-        token.kind === 'word' && RESERVED.has(token.text) ? ` Put ${found} in double quotes if it is a name.` : '';
-      throw new SqlError('PSYNC_R2101', `Found ${found}: expected ${context}.${quote}`, token);
+      throw unexpected(cursor.peek(), context);
     },
     nested: (parse) => {
       if (++depth > MAX_NESTING) {
@@ -131,4 +136,24 @@ export function createCursor(sql: string, locate: Locate, parseSelect: (cursor: 
     },
   };
   return cursor;
+}
+
+function unexpected(token: Token, context: string): SqlError {
+  if (token.kind === 'end') {
+    return new SqlError('PSYNC_R2103', `The query ends too early: expected ${context}.`, token);
+  }
+  const found = token.written.slice(0, 40);
+  const quote =
+    token.kind === 'word' && RESERVED.has(token.text) ? ` Put ${found} in double quotes if it is a name.` : '';
+  return new SqlError('PSYNC_R2101', `Found ${found}: expected ${context}.${quote}`, token);
+}
+
+/** Throws where a comma, which has been consumed, is the last thing of a list. */
+function checkFollowed(comma: Token, cursor: Cursor): void {
+  const { kind, text, written } = cursor.peek();
+  // in `id, from, to` it is meant as a name
+  const keyword = kind === 'word' && AFTER_LISTS.has(text) && !cursor.isSymbol(',', 1) && !cursor.isWord('from', 1);
+  if (kind !== 'end' && !keyword && !(kind === 'symbol' && CLOSING.has(text))) return;
+  const where = kind === 'end' ? 'at the end of the query' : `before ${written}`;
+  throw new SqlError('PSYNC_R2101', `Remove the comma ${where}, or write what is missing there.`, comma);
 }

@@ -1,4 +1,5 @@
 import { SqlError } from './ast.ts';
+import { unexpectedCharacter } from './unexpected-character.ts';
 
 /**
  * A token; `text` of identifiers is folded unless quoted, of strings and quoted identifiers it is unescaped; `written` is
@@ -126,14 +127,7 @@ function readToken(sql: string, start: number): LocalToken {
   for (const symbol of SYMBOLS) {
     if (sql.startsWith(symbol, start)) return { kind: 'symbol', text: symbol, start, end: start + symbol.length };
   }
-  const character = String.fromCodePoint(sql.codePointAt(start) ?? 0);
-  const end = start + character.length;
-  const hint =
-    character === '`' ? 'write identifiers in double quotes' : 'names with such characters need double quotes';
-  throw new SqlError('PSYNC_R2104', `Character ${JSON.stringify(character)} is not allowed here; ${hint}.`, {
-    start,
-    end,
-  });
+  throw unexpectedCharacter(sql, start);
 }
 
 function readNumber(sql: string, start: number): LocalToken {
@@ -155,10 +149,8 @@ function readNumber(sql: string, start: number): LocalToken {
     digits();
   }
   if (end < sql.length && isWord(sql.charCodeAt(end))) {
-    throw new SqlError('PSYNC_R2104', 'A name cannot start with a digit; put it in double quotes.', {
-      start,
-      end: end + 1,
-    });
+    while (end < sql.length && isWord(sql.charCodeAt(end))) end++;
+    throw new SqlError('PSYNC_R2104', 'A name cannot start with a digit; put it in double quotes.', { start, end });
   }
   return { kind, text: sql.slice(start, end), start, end };
 }

@@ -8,7 +8,7 @@ const synced = (query: string, column: string): (string | null)[] =>
 
 const WORDS =
   `order group left right full match filter over window offset limit values any end for like in is null case select from where
-  as on join using distinct not and or true exists cast array row schema auth subscription`.split(/\s+/);
+  as on join using distinct not and or true exists cast array row schema auth subscription constructor`.split(/\s+/);
 
 describe('names (S-143, S-144, S-244)', () => {
   test.each(WORDS)('%s as a column', (word) => {
@@ -20,14 +20,15 @@ describe('names (S-143, S-144, S-244)', () => {
     ).toEqual(expected);
   });
 
-  test.each(`left right full match filter over window offset limit values any for like array row cast auth`.split(' '))(
-    '%s as a bare column',
-    (word) => {
-      expect(synced(`SELECT id, ${word} FROM t WHERE ${word} = 'v' AND NOT ${word} IS NULL`, word)).toEqual([
-        `{"id":"1","${word}":"v"}`,
-      ]);
-    },
-  );
+  test.each(
+    `left right full match filter over window offset limit values any for like array row cast auth constructor`.split(
+      ' ',
+    ),
+  )('%s as a bare column', (word) => {
+    expect(synced(`SELECT id, ${word} FROM t WHERE ${word} = 'v' AND NOT ${word} IS NULL`, word)).toEqual([
+      `{"id":"1","${word}":"v"}`,
+    ]);
+  });
 
   test('joins and clauses are still what they are', () => {
     expect(codesOf(streamOf('SELECT t.* FROM t LEFT JOIN u ON t.a = u.a'))).toEqual(['R2202']);

@@ -1,5 +1,6 @@
-import { SqlError, type BinaryOperator, type CaseWhen, type Expr, type Span } from './ast.ts';
+import { SqlError, type BinaryOperator, type CaseWhen, type Expr, type Name, type Span } from './ast.ts';
 import type { Cursor } from './cursor.ts';
+import { rejectOperator, unsupportedOperator } from './unsupported-operator.ts';
 
 /** Binding powers, as in SQLite (open question 9 of S chapter 23); higher binds tighter. */
 const OR = 1;
@@ -30,7 +31,6 @@ const BINARY: Readonly<Record<string, { readonly power: number; readonly op: Bin
   '->': { power: 9, op: '->' },
   '->>': { power: 9, op: '->>' },
 };
-const UNSUPPORTED_OPERATORS = new Set(['like', 'glob', 'regexp', 'match', 'collate', 'escape', 'isnull', 'notnull']);
 const PREFIX_OPERATORS = new Set(['-', '+', '~']);
 
 /** One expression or condition. Throws `SqlError` at the first thing that is not understood. */
@@ -38,9 +38,10 @@ export function parseExpression(cursor: Cursor, minimum = 0): Expr {
   return cursor.nested(() => {
     let left = parsePrefix(cursor);
     for (;;) {
+      const operator = cursor.peek();
       const longer = parseInfix(cursor, left, minimum);
       if (longer === null) return left;
-      cursor.countOperator(longer);
+      cursor.countOperator(operator);
       left = longer;
     }
   });
@@ -60,7 +61,7 @@ function parseInfix(cursor: Cursor, left: Expr, minimum: number): Expr | null {
       const right = parseExpression(cursor, EQUALITY);
       return { kind: 'overlaps', left, right, ...over() };
     }
-    if (token.text === '==') throw new SqlError('PSYNC_R2205', 'Operator == is not supported; write =.', token);
+    if (unsupportedOperator(cursor) !== null) rejectOperator(cursor);
     const binary = BINARY[token.text];
     if (binary === undefined || binary.power <= minimum) return null;
     cursor.next();
@@ -76,10 +77,7 @@ function parseInfix(cursor: Cursor, left: Expr, minimum: number): Expr | null {
     const right = parseExpression(cursor, power);
     return { kind: 'binary', op: token.text, left, right, opSpan: token, ...over() };
   }
-  if (UNSUPPORTED_OPERATORS.has(token.text)) {
-    const instead = token.text === 'isnull' ? '; write IS NULL' : token.text === 'notnull' ? '; write IS NOT NULL' : '';
-    throw new SqlError('PSYNC_R2205', `Operator ${token.text.toUpperCase()} is not supported${instead}.`, token);
-  }
+  if (unsupportedOperator(cursor) !== null) rejectOperator(cursor);
   return EQUALITY > minimum ? parseTest(cursor, left) : null;
 }
 
@@ -100,9 +98,7 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
     endOfTest(cursor, 'IS NULL');
     return { kind: 'isNull', operand, negated, ...cursor.spanFrom(start) };
   }
-  const negated =
-    cursor.isWord('not') && ['in', 'between', 'like', 'glob', 'regexp', 'match'].includes(cursor.peek(1).text);
-  if (negated) cursor.next();
+  const negated = cursor.isWord('not') && acceptNegation(cursor);
   if (cursor.acceptWord('in')) {
     // SQLite would read `(x IN (1, 2)) + 1`
     const set = cursor.isSymbol('(') ? parseParenthesis(cursor) : parseExpression(cursor, EQUALITY);
@@ -115,11 +111,27 @@ function parseTest(cursor: Cursor, operand: Expr): Expr | null {
     const high = parseExpression(cursor, EQUALITY);
     return { kind: 'between', operand, low, high, negated, ...cursor.spanFrom(start) };
   }
-  if (negated) {
-    const token = cursor.peek();
-    throw new SqlError('PSYNC_R2205', `Operator ${token.text.toUpperCase()} is not supported.`, token);
-  }
+  if (negated) rejectOperator(cursor);
   return null;
+}
+
+/** Consumes the NOT of `NOT IN`, `NOT LIKE` and so on, but no other. */
+function acceptNegation(cursor: Cursor): boolean {
+  const [not, operator] = [cursor.peek(), cursor.peek(1)];
+  if (cursor.isWord('in', 1) || cursor.isWord('between', 1) || unsupportedOperator(cursor, 1) !== null) {
+    return cursor.next() === not;
+  }
+  if (cursor.isWord('null', 1)) {
+    const span = { start: not.start, end: operator.end };
+    throw new SqlError('PSYNC_R2205', 'NOT NULL is no test here; write IS NOT NULL.', span);
+  }
+  const { power, op } = (operator.kind === 'symbol' ? BINARY[operator.text] : undefined) ?? {};
+  if (power !== EQUALITY && power !== COMPARISON) return false;
+  const instead = op === '=' ? 'a != b' : op === '!=' ? 'a = b' : `NOT (a ${operator.text} b)`;
+  throw new SqlError('PSYNC_R2101', `Found NOT before ${operator.text}; write ${instead}.`, {
+    start: not.start,
+    end: operator.end,
+  });
 }
 
 /** An operator that binds tighter than the test before it would be read in a way that nobody means. */
@@ -213,7 +225,7 @@ function parseList(cursor: Cursor, open: string, close: string): Expr {
   cursor.expectSymbol(open, 'before the values');
   const items: Expr[] = [];
   while (!cursor.isSymbol(close)) {
-    if (items.length > 0) cursor.expectSymbol(',', 'between values');
+    if (items.length > 0 && !cursor.acceptComma()) cursor.fail('"," between values');
     items.push(parseExpression(cursor));
   }
   cursor.next();
@@ -233,7 +245,7 @@ function parseParenthesis(cursor: Cursor): Expr {
     return { kind: 'group', inner, ...cursor.spanFrom(start) };
   }
   const items = [inner];
-  while (cursor.acceptSymbol(',')) items.push(parseExpression(cursor));
+  while (cursor.acceptComma()) items.push(parseExpression(cursor));
   cursor.expectSymbol(')', 'after the values');
   return { kind: 'list', items, ...cursor.spanFrom(start) };
 }
@@ -276,9 +288,9 @@ function parseNamed(cursor: Cursor): Expr {
   return { kind: 'column', table: null, name: first, start: first.start, end: first.end };
 }
 
-type FunctionName = Extract<Expr, { kind: 'call' }>['name'];
-function parseCall(cursor: Cursor, schema: FunctionName | null, name: FunctionName): Expr {
-  const args = parseArguments(cursor);
+function parseCall(cursor: Cursor, schema: Name | null, name: Name): Expr {
+  const { start } = schema ?? name;
+  const args = parseArguments(cursor, schema ?? name);
   if (cursor.isWord('over') || cursor.isWord('filter')) {
     throw new SqlError(
       'PSYNC_R2201',
@@ -286,22 +298,24 @@ function parseCall(cursor: Cursor, schema: FunctionName | null, name: FunctionNa
       cursor.peek(),
     );
   }
-  return { kind: 'call', schema, name, args, ...cursor.spanFrom((schema ?? name).start) };
+  return { kind: 'call', schema, name, args, ...cursor.spanFrom(start) };
 }
 
-/** `( [expr {, expr}] )`. */
-export function parseArguments(cursor: Cursor): Expr[] {
+/** `( [expr {, expr}] )` behind the name of a function. */
+export function parseArguments(cursor: Cursor, { start }: Span): Expr[] {
   cursor.expectSymbol('(', 'before the arguments');
   const args: Expr[] = [];
   if (cursor.isSymbol('*') || cursor.isWord('distinct')) {
+    while (cursor.peek().kind !== 'end' && !cursor.isSymbol(')')) cursor.next();
+    cursor.acceptSymbol(')');
     throw new SqlError(
       'PSYNC_R2201',
       'Aggregate functions are not supported: expressions see one row only.',
-      cursor.peek(),
+      cursor.spanFrom(start),
     );
   }
   while (!cursor.isSymbol(')')) {
-    if (args.length > 0) cursor.expectSymbol(',', 'between arguments');
+    if (args.length > 0 && !cursor.acceptComma()) cursor.fail('"," between arguments');
     args.push(parseExpression(cursor));
   }
   cursor.next();

@@ -4,19 +4,21 @@ import type { Locate } from './lexer.ts';
 import { parseArguments, parseExpression } from './parse-expression.ts';
 
 /** What a query may not contain, with what to do instead (S-100, S-117, S-123). */
-const CLAUSES: Readonly<Record<string, string>> = {
-  group: 'GROUP BY is not supported: queries work on one row at a time.',
-  having: 'HAVING is not supported: queries work on one row at a time.',
-  order: 'ORDER BY is not supported; sort on the client.',
-  limit: 'LIMIT is not supported; filter with WHERE.',
-  offset: 'OFFSET is not supported; filter with WHERE.',
-  fetch: 'FETCH is not supported; filter with WHERE.',
-  for: 'FOR is not supported.',
-  union: 'UNION is not supported; write several queries.',
-  intersect: 'INTERSECT is not supported; combine the conditions with AND.',
-  except: 'EXCEPT is not supported; filter with WHERE.',
-  window: 'WINDOW is not supported: queries work on one row at a time.',
-};
+const CLAUSES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    group: 'GROUP BY is not supported: queries work on one row at a time.',
+    having: 'HAVING is not supported: queries work on one row at a time.',
+    order: 'ORDER BY is not supported; sort on the client.',
+    limit: 'LIMIT is not supported; filter with WHERE.',
+    offset: 'OFFSET is not supported; filter with WHERE.',
+    fetch: 'FETCH is not supported; filter with WHERE.',
+    for: 'FOR is not supported.',
+    union: 'UNION is not supported; write several queries.',
+    intersect: 'INTERSECT is not supported; combine the conditions with AND.',
+    except: 'EXCEPT is not supported; filter with WHERE.',
+    window: 'WINDOW is not supported: queries work on one row at a time.',
+  }),
+);
 const JOINS = new Set(['left', 'right', 'full', 'outer', 'cross', 'natural']);
 
 export interface ParsedQuery {
@@ -59,13 +61,13 @@ function parseSelectBody(cursor: Cursor): Select {
   }
   const items: SelectItem[] = [];
   while (!endsItems(cursor)) {
-    if (items.length > 0) cursor.expectSymbol(',', 'or FROM after the column');
+    if (items.length > 0 && !cursor.acceptComma()) cursor.fail('"," or FROM after the column');
     items.push(parseItem(cursor));
   }
   const from: FromItem[] = [];
   if (cursor.acceptWord('from')) parseFrom(cursor, from);
   const where = cursor.acceptWord('where') ? parseExpression(cursor) : null;
-  const clause = cursor.peek().kind === 'word' ? CLAUSES[cursor.peek().text] : undefined;
+  const clause = cursor.peek().kind === 'word' ? CLAUSES.get(cursor.peek().text) : undefined;
   if (clause !== undefined) throw new SqlError('PSYNC_R2201', clause, cursor.peek());
   return { items, from, where, ...cursor.spanFrom(start) };
 }
@@ -74,9 +76,7 @@ function endsItems(cursor: Cursor): boolean {
   const token = cursor.peek();
   if (token.kind === 'end') return true;
   if (token.kind === 'symbol') return token.text === ')' || token.text === ';';
-  return (
-    token.kind === 'word' && (token.text === 'from' || token.text === 'where' || CLAUSES[token.text] !== undefined)
-  );
+  return token.kind === 'word' && (token.text === 'from' || token.text === 'where' || CLAUSES.has(token.text));
 }
 
 function parseItem(cursor: Cursor): SelectItem {
@@ -99,11 +99,11 @@ function parseAlias(cursor: Cursor): Name | null {
 }
 
 function parseFrom(cursor: Cursor, from: FromItem[]): void {
-  from.push(parseSource(cursor, null));
+  from.push(parseSource(cursor, false));
   for (;;) {
     const token = cursor.peek();
-    if (cursor.acceptSymbol(',')) {
-      from.push(parseSource(cursor, null));
+    if (cursor.acceptComma()) {
+      from.push(parseSource(cursor, false));
     } else if (token.kind === 'word' && JOINS.has(token.text)) {
       const kind = token.text.toUpperCase();
       throw new SqlError(
@@ -114,54 +114,51 @@ function parseFrom(cursor: Cursor, from: FromItem[]): void {
     } else if (cursor.isWord('join') || (cursor.isWord('inner') && cursor.isWord('join', 1))) {
       cursor.acceptWord('inner');
       cursor.next();
-      from.push(parseSource(cursor, 'join'));
+      from.push(parseSource(cursor, true));
     } else {
       return;
     }
   }
 }
 
-function parseSource(cursor: Cursor, joined: 'join' | null): FromItem {
+function parseSource(cursor: Cursor, joined: boolean): FromItem {
   const { start } = cursor.peek();
-  const on = (): Expr | null => {
-    if (joined === null) return null;
-    if (cursor.isWord('using')) {
-      throw new SqlError('PSYNC_R2202', 'USING is not supported; write ON a.x = b.y.', cursor.peek());
-    }
-    return cursor.acceptWord('on') ? parseExpression(cursor) : null;
+  /** What all kinds of sources have; the condition does not belong to their span. */
+  const common = (alias: Name | null) => {
+    const span = cursor.spanFrom(start);
+    return { joined, alias, ...span, on: joined ? parseOn(cursor) : null };
   };
   if (cursor.acceptSymbol('(')) {
     const select = cursor.subquery();
     cursor.expectSymbol(')', 'after the subquery');
     const alias = parseAlias(cursor);
     const columns = alias !== null && cursor.isSymbol('(') ? parseColumnNames(cursor) : null;
-    return { kind: 'select', select, alias, columns, on: on(), ...cursor.spanFrom(start) };
+    return { kind: 'select', select, columns, ...common(alias) };
   }
   const first = cursor.name('a table');
   if (cursor.isSymbol('(')) {
-    const args = parseArguments(cursor);
-    const alias = parseAlias(cursor);
-    return { kind: 'function', name: first, args, alias, on: on(), ...cursor.spanFrom(start) };
+    const args = parseArguments(cursor, first);
+    return { kind: 'function', name: first, args, ...common(parseAlias(cursor)) };
   }
   const second = cursor.acceptSymbol('.') ? cursor.name('a table after the schema', 'qualified') : null;
   if (second !== null && cursor.isSymbol('.')) {
     throw new SqlError('PSYNC_R2101', 'A table is written schema.table, or "tag.schema"."table".', cursor.peek());
   }
-  const alias = parseAlias(cursor);
-  return {
-    kind: 'table',
-    schema: second === null ? null : first,
-    name: second ?? first,
-    alias,
-    on: on(),
-    ...cursor.spanFrom(start),
-  };
+  const schema = second === null ? null : first;
+  return { kind: 'table', schema, name: second ?? first, ...common(parseAlias(cursor)) };
+}
+
+function parseOn(cursor: Cursor): Expr | null {
+  if (cursor.isWord('using')) {
+    throw new SqlError('PSYNC_R2202', 'USING is not supported; write ON a.x = b.y.', cursor.peek());
+  }
+  return cursor.acceptWord('on') ? parseExpression(cursor) : null;
 }
 
 function parseColumnNames(cursor: Cursor): Name[] {
   cursor.next();
   const names = [cursor.name('a column name')];
-  while (cursor.acceptSymbol(',')) names.push(cursor.name('a column name'));
+  while (cursor.acceptComma()) names.push(cursor.name('a column name'));
   cursor.expectSymbol(')', 'after the column names');
   return names;
 }

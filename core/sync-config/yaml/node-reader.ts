@@ -1,7 +1,7 @@
 /** Reads YAML nodes as what they should be, and reports where they are not. */
-import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type Scalar, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type Scalar } from 'yaml';
 import type { SyncConfigCode } from '../codes.ts';
-import type { Diagnostics } from '../compile/diagnostics.ts';
+import type { Diagnostics, FindingLevel } from '../compile/diagnostics.ts';
 import { scalarOffsets, type ScalarStyle } from './scalar-offsets.ts';
 import type { Key, QueryText } from './structure.ts';
 
@@ -19,8 +19,11 @@ export interface NodeReader {
   query(node: Node | null, what: string, at: Key): QueryText | null;
   /** One query or a list of them; `or none`: the list may be empty, or absent. */
   queries(entry: Entry, what: string, orNone?: 'or none'): QueryText[];
+  report(level: FindingLevel, code: SyncConfigCode, message: string, at: Key | Node | null): void;
   error(code: SyncConfigCode, message: string, at: Key | Node | null): void;
   warning(code: SyncConfigCode, message: string, at: Key | Node | null): void;
+  /** As in `Diagnostics`. */
+  errorCount(): number;
 }
 
 const STYLES: Readonly<Record<string, ScalarStyle>> = {
@@ -32,83 +35,129 @@ const STYLES: Readonly<Record<string, ScalarStyle>> = {
 };
 
 export function createNodeReader(document: Document, source: string, diagnostics: Diagnostics): NodeReader {
-  const follow = (node: Node | null): Node | null => {
-    let target = node;
-    for (let depth = 0; isAlias(target) && depth < 10; depth++)
-      target = (target.resolve(document) as Node | undefined) ?? null;
-    return isAlias(target) ? null : target;
-  };
-  const span = (at: Key | Node | null): [number, number] => {
-    if (at === null) return [0, Math.min(1, source.length)];
-    if ('start' in at && typeof at.start === 'number') return [at.start, at.end];
-    const range = (at as Node).range;
-    return range === null || range === undefined ? [0, 1] : [range[0], range[1]];
-  };
-  const report = (level: 'error' | 'warning') => (code: SyncConfigCode, message: string, at: Key | Node | null) => {
-    const [start, end] = span(at);
+  const report: NodeReader['report'] = (level, code, message, at) => {
+    const [start, end] = spanOf(at, source);
     diagnostics.report(level, code, message, start, end);
   };
-  const error = report('error');
-  const typeError = (message: string, node: Node | null, at: Key | null): null => {
-    error('PSYNC_R1201', message, node?.range ? node : at);
+  const follow = (node: Node | null): Node | null | undefined => resolveAlias(node, document, report);
+  const typeError = (message: string, node: Node | null | undefined, at: Key | null): null => {
+    if (node !== undefined) report('error', 'PSYNC_R1201', message, isWritten(node) ? node : at);
     return null;
   };
-  const scalarOf = (entry: Entry): Scalar | null => {
+  /** The value of an entry that is to be one of a type. */
+  const valueOf = <T>(entry: Entry, what: string, isType: (value: unknown) => value is T): T | null => {
     const node = follow(entry.value);
-    return isScalar(node) ? node : null;
+    const value = isScalar(node) ? node.value : undefined;
+    if (isType(value)) return value;
+    return typeError(`"${entry.key.text}" must be ${what}.`, node, entry.key);
   };
 
   const reader: NodeReader = {
-    error,
-    warning: report('warning'),
+    report,
+    error: (...finding) => report('error', ...finding),
+    warning: (...finding) => report('warning', ...finding),
+    errorCount: diagnostics.errorCount,
     entries: (node, what, at) => {
       const map = follow(node);
-      if (!isMap(map)) return typeError(`${what} must be a map (key: value).`, map, at);
-      return (map as YAMLMap<Node, Node | null>).items.map((pair) => {
-        const key = follow(pair.key);
+      if (!isMap<Node, Node | null>(map)) return typeError(`${what} must be a map (key: value).`, map, at);
+      const piece = map.flow === true ? map.items.find(({ key, value }) => value === null && isPiece(key)) : null;
+      if (piece) {
+        report(
+          'error',
+          'PSYNC_R1201',
+          'A map in { } ends a value at each comma; put values with commas in quotes.',
+          piece.key,
+        );
+        return null;
+      }
+      return map.items.map(({ key: written, value }) => {
+        const key = follow(written);
         const text = isScalar(key) ? String(key.value) : '';
-        const [start, end] = span(key);
-        if (text === '') error('PSYNC_R1201', `Keys of ${what} must be non-empty names.`, key);
-        return { key: { text, start, end }, value: pair.value };
+        const [start, end] = spanOf(key ?? written, source);
+        if (text === '' && key !== undefined)
+          report('error', 'PSYNC_R1201', `Keys of ${what} must be non-empty names.`, key);
+        return { key: { text, start, end }, value };
       });
     },
-    boolean: (entry) => {
-      const value = scalarOf(entry)?.value;
-      if (typeof value === 'boolean') return value;
-      return typeError(`"${entry.key.text}" must be true or false.`, entry.value, entry.key);
-    },
-    integer: (entry) => {
-      const value = scalarOf(entry)?.value;
-      if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
-      return typeError(`"${entry.key.text}" must be a whole number.`, entry.value, entry.key);
-    },
-    text: (entry) => {
-      const value = scalarOf(entry)?.value;
-      if (typeof value === 'string') return value;
-      return typeError(`"${entry.key.text}" must be a text.`, entry.value, entry.key);
-    },
+    boolean: (entry) => valueOf(entry, 'true or false', (value) => typeof value === 'boolean'),
+    integer: (entry) => valueOf(entry, 'a whole number', isInteger),
+    text: (entry) => valueOf(entry, 'a text', (value) => typeof value === 'string'),
     query: (node, what, at) => {
       const scalar = follow(node);
       if (!isScalar(scalar) || typeof scalar.value !== 'string' || scalar.value.trim() === '') {
         return typeError(`${what} must be a SQL query as text.`, scalar, at);
       }
-      const [start, end] = span(scalar);
-      const sql = scalar.value;
-      const style = STYLES[scalar.type ?? 'PLAIN'] ?? 'plain';
-      let map: ((offset: number) => number) | null = null;
-      return { sql, start, end, locate: (offset) => (map ??= scalarOffsets(source, start, end, style, sql))(offset) };
+      return queryText(scalar, scalar.value, source);
     },
     queries: (entry, what, orNone) => {
       const node = follow(entry.value);
+      if (node === undefined) return [];
       if (orNone !== undefined && (node === null || (isScalar(node) && node.value === null))) return [];
-      if (!isSeq(node)) {
+      if (!isSeq<Node | null>(node)) {
         const query = reader.query(node, what, entry.key);
         return query === null ? [] : [query];
       }
       if (node.items.length === 0 && orNone === undefined)
-        error('PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
-      return node.items.flatMap((item) => reader.query(item as Node | null, what, entry.key) ?? []);
+        report('error', 'PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
+      const piece = node.flow === true ? node.items.slice(1).find(isPiece) : undefined;
+      if (piece === undefined) return node.items.flatMap((item) => reader.query(item, what, entry.key) ?? []);
+      const message = 'A list in [ ] ends an item at each comma; write each query in quotes, or after a - on a line.';
+      report('error', 'PSYNC_R1201', message, piece);
+      return [];
     },
   };
   return reader;
+}
+
+/** What an alias stands for; undefined after reporting when it stands for nothing. */
+function resolveAlias(node: Node | null, document: Document, report: NodeReader['report']): Node | null | undefined {
+  let target = node;
+  for (let depth = 0; isAlias(target) && depth < 10; depth++) {
+    const found: unknown = target.resolve(document);
+    if (found === undefined) {
+      const { source } = target;
+      const message = `There is no anchor "${source}"; write &${source} before the value that is meant, or quote this.`;
+      report('error', 'PSYNC_R1101', message, target);
+      return undefined;
+    }
+    target = found as Node;
+  }
+  return isAlias(target) ? null : target;
+}
+
+function spanOf(at: Key | Node | null, source: string): [start: number, end: number] {
+  if (at === null) return [0, Math.min(1, source.length)];
+  if ('start' in at && typeof at.start === 'number') return [at.start, at.end];
+  const range = (at as Node).range;
+  return range === null || range === undefined ? [0, 1] : [range[0], range[1]];
+}
+
+/** False for the value of `key:` without anything behind it. */
+function isWritten(node: Node | null): node is Node {
+  return node?.range !== null && node?.range !== undefined && node.range[1] > node.range[0];
+}
+
+const isInteger = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value);
+
+/** What a query begins with, and what is no query but not a part of one either. */
+const BEGINS = /^(sel\w*|with|insert|update|delete|values|create|--|\/\*)/i;
+
+/** A part of a query that was cut at a comma. */
+function isPiece(node: Node | null): boolean {
+  if (!isScalar(node) || node.type !== 'PLAIN' || typeof node.value !== 'string') return false;
+  return node.value.includes(' ') && !BEGINS.test(node.value);
+}
+
+function queryText(scalar: Scalar, sql: string, source: string): QueryText {
+  const [start, end] = spanOf(scalar, source);
+  const style = STYLES[scalar.type ?? 'PLAIN'] ?? 'plain';
+  const hidden = style === 'plain' ? /^[ \t]+#/.exec(source.slice(end, end + 1000)) : null;
+  let map: ((offset: number) => number) | null = null;
+  return {
+    sql,
+    start,
+    end,
+    comment: hidden === null ? null : end + hidden[0].length - 1,
+    locate: (offset) => (map ??= scalarOffsets(source, start, end, style, sql))(offset),
+  };
 }

@@ -3,15 +3,8 @@ import { parseDocument, type Document } from 'yaml';
 import type { Diagnostics } from '../compile/diagnostics.ts';
 import type { ValueOptions } from '../plan.ts';
 import { createNodeReader, type Entry, type NodeReader } from './node-reader.ts';
-import type {
-  ConfigStructure,
-  CteConfig,
-  EventConfig,
-  Key,
-  LegacyConfig,
-  QueryText,
-  StreamConfig,
-} from './structure.ts';
+import { yamlFindings } from './yaml-findings.ts';
+import type { ConfigStructure, CteConfig, EventConfig, LegacyConfig, QueryText, StreamConfig } from './structure.ts';
 
 /** Longest accepted file, in UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
@@ -32,10 +25,11 @@ export function readConfig(text: string, diagnostics: Diagnostics): ConfigStruct
 
 function parse(text: string, diagnostics: Diagnostics): Document | null {
   try {
-    const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', uniqueKeys: true, merge: false });
-    for (const { message, pos } of [...document.errors, ...document.warnings]) {
-      if (STACK_ENDED.test(message)) throw new RangeError(message);
-      diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
+    // with logLevel silent a second document would be ignored
+    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', uniqueKeys: true, merge: false });
+    if (document.errors.some(({ message }) => STACK_ENDED.test(message))) throw new RangeError('nested too deeply');
+    for (const { message, start, end } of yamlFindings(document, text)) {
+      diagnostics.report('error', 'PSYNC_R1101', message, start, end);
     }
     return diagnostics.errorCount() > 0 ? null : document;
   } catch {
@@ -45,23 +39,27 @@ function parse(text: string, diagnostics: Diagnostics): Document | null {
   }
 }
 
+const TOP_LEVEL = ['config', 'with', 'streams', 'bucket_definitions', 'event_definitions'];
+
 function readTopLevel(entries: readonly Entry[], reader: NodeReader): ConfigStructure {
   let options: Options = readOptions([], reader);
   let ctes: CteConfig[] = [];
   let streams: StreamConfig[] = [];
   let definitions: LegacyConfig[] = [];
   let events: EventConfig[] = [];
-  let streamsKey: Key | null = null;
+  // what could not be read may be what else is missing
+  let unclear = false;
   for (const entry of entries) {
+    const before = reader.errorCount();
     switch (entry.key.text) {
       case 'config':
         options = readOptions(reader.entries(entry.value, '"config"', entry.key) ?? [], reader);
+        unclear ||= reader.errorCount() > before;
         break;
       case 'with':
         ctes = readCtes(entry, reader);
         break;
       case 'streams':
-        streamsKey = entry.key;
         streams = readNamed(entry, reader, readStream);
         break;
       case 'bucket_definitions':
@@ -71,45 +69,44 @@ function readTopLevel(entries: readonly Entry[], reader: NodeReader): ConfigStru
         events = readEvents(entry, reader);
         break;
       default:
-        unknownKey(
-          entry,
-          'the sync config',
-          ['config', 'with', 'streams', 'bucket_definitions', 'event_definitions'],
-          reader,
-        );
+        unknownKey(entry, 'the sync config', TOP_LEVEL, reader);
+        unclear = true;
     }
   }
-  checkTopLevel(entries, streams, definitions, reader);
-  if (streamsKey !== null && options.edition === null) {
-    reader.warning(
-      'PSYNC_R1210',
-      'Streams need an edition; without one values keep their legacy form. Add "config: { edition: 3 }".',
-      streamsKey,
-    );
-  }
+  checkTopLevel(entries, { streams, definitions, edition: options.edition, unclear }, reader);
   const { valueOptions, fixedJsonExtract, versionedBucketIds } = options;
   return { valueOptions, fixedJsonExtract, versionedBucketIds, ctes, streams, definitions, events };
 }
 
+interface TopLevel {
+  readonly streams: readonly StreamConfig[];
+  readonly definitions: readonly LegacyConfig[];
+  readonly edition: number | null;
+  readonly unclear: boolean;
+}
+
 function checkTopLevel(
   entries: readonly Entry[],
-  streams: readonly StreamConfig[],
-  definitions: readonly LegacyConfig[],
+  { streams, definitions, edition, unclear }: TopLevel,
   reader: NodeReader,
 ): void {
   if (!entries.some(({ key }) => key.text === 'streams' || key.text === 'bucket_definitions')) {
-    reader.error(
-      'PSYNC_R1209',
-      'The sync config has neither "streams" nor "bucket_definitions".',
-      entries[0]?.key ?? null,
-    );
+    const message = 'The sync config has neither "streams" nor "bucket_definitions".';
+    reader.report(unclear ? 'follow-up' : 'error', 'PSYNC_R1209', message, entries[0]?.key ?? null);
   }
   const names = new Set(streams.map(({ name }) => name.text));
   for (const { name } of definitions) {
     if (names.has(name.text))
       reader.error('PSYNC_R1211', `"${name.text}" is also the name of a stream; rename one of them.`, name);
   }
+  const key = entries.find((entry) => entry.key.text === 'streams')?.key;
+  if (key === undefined || edition !== null || unclear) return;
+  const message = 'Streams need an edition; without one values keep their legacy form. Add "config: { edition: 3 }".';
+  reader.warning('PSYNC_R1210', message, key);
 }
+
+/** A key that is missing beside one that is not known has probably been misspelt. */
+const missingBeside = (unknown: boolean): 'error' | 'follow-up' => (unknown ? 'follow-up' : 'error');
 
 function unknownKey(entry: Entry, where: string, known: readonly string[], reader: NodeReader): void {
   reader.error('PSYNC_R1202', `Unknown key "${entry.key.text}" in ${where}; known are ${known.join(', ')}.`, entry.key);
@@ -136,6 +133,7 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
   let edition: number | null = null;
   const switches = new Map<string, boolean>();
   let precision: { entry: Entry; value: ValueOptions['timestampMaxPrecision'] } | null = null;
+  const before = reader.errorCount();
   for (const entry of entries) {
     const name = entry.key.text;
     if (name === 'edition') {
@@ -164,7 +162,7 @@ function readOptions(entries: readonly Entry[], reader: NodeReader): Options {
   }
   const on = (name: string): boolean => switches.get(name) ?? (edition ?? 1) >= 2;
   const timestampsIso8601 = on('timestamps_iso8601');
-  if (precision !== null && !timestampsIso8601) {
+  if (precision !== null && !timestampsIso8601 && reader.errorCount() === before) {
     reader.warning(
       'PSYNC_R1208',
       'timestamp_max_precision has no effect without timestamps_iso8601.',
@@ -225,6 +223,7 @@ function readStream(stream: Entry, entries: readonly Entry[], reader: NodeReader
   let single: Entry | null = null;
   let several: Entry | null = null;
   let queries: QueryText[] = [];
+  let unknown = false;
   for (const entry of entries) {
     const name = entry.key.text;
     if (readCommon(entry, reader, common)) continue;
@@ -232,7 +231,10 @@ function readStream(stream: Entry, entries: readonly Entry[], reader: NodeReader
     else if (name === 'with') ctes = readCtes(entry, reader);
     else if (name === 'query') single = entry;
     else if (name === 'queries') several = entry;
-    else unknownKey(entry, `stream "${stream.key.text}"`, STREAM_KEYS, reader);
+    else {
+      unknownKey(entry, `stream "${stream.key.text}"`, STREAM_KEYS, reader);
+      unknown = true;
+    }
   }
   if (single !== null) {
     const query = reader.query(single.value, '"query"', single.key);
@@ -243,7 +245,8 @@ function readStream(stream: Entry, entries: readonly Entry[], reader: NodeReader
   } else if (several !== null) {
     queries = reader.queries(several, 'An item of "queries"');
   } else if (single === null) {
-    reader.error('PSYNC_R1203', `Stream "${stream.key.text}" needs "query" or "queries".`, stream.key);
+    const message = `Stream "${stream.key.text}" needs "query" or "queries".`;
+    reader.report(missingBeside(unknown), 'PSYNC_R1203', message, stream.key);
   }
   return { name: stream.key, autoSubscribe, ...common, ctes, queries };
 }
@@ -262,14 +265,20 @@ function readDefinition(definition: Entry, entries: readonly Entry[], reader: No
   const common = { priority: 3, acceptDangerous: false };
   let parameters: QueryText[] = [];
   let data: QueryText[] | null = null;
+  let unknown = false;
   for (const entry of entries) {
     if (readCommon(entry, reader, common)) continue;
     if (entry.key.text === 'parameters') parameters = reader.queries(entry, 'A parameter query', 'or none');
     else if (entry.key.text === 'data') data = reader.queries(entry, 'A data query');
-    else unknownKey(entry, `bucket definition "${definition.key.text}"`, DEFINITION_KEYS, reader);
+    else {
+      unknownKey(entry, `bucket definition "${definition.key.text}"`, DEFINITION_KEYS, reader);
+      unknown = true;
+    }
   }
-  if (data === null)
-    reader.error('PSYNC_R1203', `Bucket definition "${definition.key.text}" needs "data".`, definition.key);
+  if (data === null) {
+    const message = `Bucket definition "${definition.key.text}" needs "data".`;
+    reader.report(missingBeside(unknown), 'PSYNC_R1203', message, definition.key);
+  }
   return { name: definition.key, ...common, parameters, data: data ?? [] };
 }
 
@@ -282,11 +291,15 @@ function readEvents(entry: Entry, reader: NodeReader): EventConfig[] {
       return [];
     }
     let payloads: QueryText[] | null = null;
-    for (const part of reader.entries(item.value, `"${name}"`, item.key) ?? []) {
+    const parts = reader.entries(item.value, `"${name}"`, item.key);
+    for (const part of parts ?? []) {
       if (part.key.text === 'payloads') payloads = reader.queries(part, 'An item of "payloads"');
       else unknownKey(part, `event "${name}"`, ['payloads'], reader);
     }
-    if (payloads === null) reader.error('PSYNC_R1203', `Event "${name}" needs "payloads".`, item.key);
+    if (payloads === null) {
+      const unknown = parts === null || parts.length > 0;
+      reader.report(missingBeside(unknown), 'PSYNC_R1203', `Event "${name}" needs "payloads".`, item.key);
+    }
     return [{ name, payloads: payloads ?? [] }];
   });
 }

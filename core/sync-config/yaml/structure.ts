@@ -8,6 +8,8 @@ export interface QueryText {
   /** Of the whole scalar. */
   readonly start: number;
   readonly end: number;
+  /** Of the `#` that ends a query without quotes: what stands behind it is not part of `sql`. */
+  readonly comment: number | null;
 }
 /** A name with its place. */
 export interface Key {
