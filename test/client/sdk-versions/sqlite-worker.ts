@@ -39,7 +39,7 @@ class Database {
     this.#database = new DatabaseSync(path, { allowExtension: true });
   }
   loadExtension(path: string, entryPoint: string): void {
-    (this.#database.loadExtension as (path: string, entryPoint: string) => void)(path, entryPoint);
+    this.#database.loadExtension(path, entryPoint);
   }
   function(name: string, compute: () => number): void {
     this.#database.function(name, compute);
