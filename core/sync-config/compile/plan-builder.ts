@@ -38,6 +38,8 @@ export interface PlanBuilder {
 
 export function createPlanBuilder(settings: PlanSettings): PlanBuilder {
   const lookups: PlanLookup[] = [];
+  const lookupIndexes = new Map<string, number>();
+  const names = new Set<string>();
   const buckets: PlanBucket[] = [];
   const events: PlanEvent[] = [];
   const { valueOptions, fixedJsonExtract, versionedBucketIds } = settings;
@@ -52,14 +54,17 @@ export function createPlanBuilder(settings: PlanSettings): PlanBuilder {
   return {
     addLookup: (rule) => {
       const identity = identityOf({ kind: 'lookup', rules: [rule] });
-      const known = lookups.findIndex((lookup) => lookup.identity === identity);
-      if (known >= 0) return known;
-      return lookups.push({ identity, name: lookupName(rule), source: rule.table.source, rules: [rule] }) - 1;
+      const known = lookupIndexes.get(identity);
+      if (known !== undefined) return known;
+      const index = lookups.push({ identity, name: lookupName(rule), source: rule.table.source, rules: [rule] }) - 1;
+      lookupIndexes.set(identity, index);
+      return index;
     },
     addBucket: (owner, wanted, source, unordered) => {
       // names are part of bucket ids: a bucket definition may be called like a generated name ("s|0")
       let name = wanted;
-      while (buckets.some((bucket) => bucket.name === name)) name += '|';
+      while (names.has(name)) name += '|';
+      names.add(name);
       const rules = inOrder(unordered);
       const identity = identityOf({ kind: 'bucket', owner: { name: owner.name, legacy: owner.legacy }, source, rules });
       return buckets.push({ identity, name, source, rules }) - 1;
