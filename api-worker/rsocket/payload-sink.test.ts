@@ -279,6 +279,19 @@ describe('the end', () => {
     expect([received(), events]).toEqual([['a', 'b', 'token_expires_in'], ['complete']]);
   });
 
+  test('waits until the connection has taken what is queued for it', async () => {
+    const sink = create(3);
+    writer.isEmpty = false;
+    sink.send(lines('a'));
+    sink.end();
+    await clock.advance(29_000);
+    sink.progress();
+    expect(events).toEqual([]);
+    writer.isEmpty = true;
+    sink.progress();
+    expect(events).toEqual(['complete']);
+  });
+
   test('is cut after half a minute', async () => {
     const sink = create(1);
     sink.send(lines('a', 'b'));

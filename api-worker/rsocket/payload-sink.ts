@@ -53,7 +53,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
     state === 'open' && held.length === 0 && credit > 0 && writer.waitingBytes + compressingBytes < HIGH_WATER_BYTES;
 
   const settle = (): void => {
-    if (state === 'ending' && held.length === 0 && compressing === null) {
+    if (state === 'ending' && held.length === 0 && compressing === null && writer.isEmpty) {
       stop();
       return onEnd(null);
     }

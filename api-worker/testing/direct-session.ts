@@ -11,8 +11,11 @@ import type { CloseReason, LineSink, SessionLimits, SyncRequest } from '../sessi
 import { startSession, type Session, type SessionDependencies } from '../session/session.ts';
 import { createSharedLines } from '../session/shared-lines.ts';
 import { createTimerWheel } from '../session/timer-wheel.ts';
+import { MAX_REQUEST_N } from '../rsocket/frames.ts';
+import { createPayloadSink } from '../rsocket/payload-sink.ts';
 import { createFakeResolver } from './fake-resolver.ts';
 import type { FakeStorage } from './fake-storage.ts';
+import { createRecordingWriter } from './recording-writer.ts';
 
 export interface DirectWorker {
   readonly feed: Feed;
@@ -91,6 +94,8 @@ export interface DirectSession {
   readonly violation: unknown;
   /** The client reads again. */
   read(): void;
+  /** The client goes away. */
+  close(): void;
   /** The reason in the report. */
   readonly closeReason: CloseReason | null;
 }
@@ -98,8 +103,10 @@ export interface DirectSession {
 export interface DirectSessionOptions {
   readonly request?: Partial<SyncRequest>;
   readonly model?: ClientModel;
-  /** How many sends the client takes before it stops reading; asked again after each `read`. Default: all. */
+  /** How many sends the client takes before it stops reading; asked again after each `read`. Default: all. Of payloads: lines. */
   readonly patience?: () => number;
+  /** Lines travel as payloads of RSocket; default as they are. */
+  readonly payloads?: 'plain' | 'compressed';
   readonly stalledSince?: () => number | null;
 }
 
@@ -117,20 +124,36 @@ export function startDirectSession(
   let left = options.patience?.() ?? Infinity;
   let sentBytes = 0;
   model.begin();
-  const sink: LineSink = {
+  const take = (bytes: Buffer): void => {
+    const decoded = deserialize(bytes) as Record<string, unknown>;
+    kinds.push(Object.keys(decoded)[0]!);
+    lines.push(decoded);
+    try {
+      if (violation === null) model.handle(decoded);
+    } catch (error) {
+      violation = error;
+    }
+  };
+  const payloadSink =
+    options.payloads === undefined
+      ? null
+      : createPayloadSink({
+          stream: 1,
+          initialN: Math.min(left, MAX_REQUEST_N),
+          compresses: options.payloads === 'compressed',
+          writer: createRecordingWriter((frame) => void (frame.kind === 'line' && take(frame.data))),
+          clock: worker.dependencies.clock,
+          batch: (work) => work(),
+          onEnd: (error) => void (outcome = error === null ? { kind: 'ended' } : { kind: 'failed', error }),
+          onAbort: () => void (outcome = { kind: 'aborted' }),
+        });
+  const sink: LineSink = payloadSink ?? {
     encoding: bsonEncoding,
     send(encoded: readonly EncodedLine[]) {
       left--;
       for (const line of encoded) {
         sentBytes += line.bytes;
-        const decoded = deserialize(Buffer.concat(line.parts)) as Record<string, unknown>;
-        kinds.push(Object.keys(decoded)[0]!);
-        lines.push(decoded);
-        try {
-          if (violation === null) model.handle(decoded);
-        } catch (error) {
-          violation = error;
-        }
+        take(Buffer.concat(line.parts));
       }
     },
     get writable() {
@@ -172,6 +195,7 @@ export function startDirectSession(
       if (error !== undefined) outcome = { kind: outcome.kind === 'open' ? 'ended' : outcome.kind, error };
     },
   });
+  payloadSink?.listen(session);
   return {
     model,
     session,
@@ -188,7 +212,12 @@ export function startDirectSession(
     },
     read() {
       left = options.patience?.() ?? Infinity;
-      session.drained();
+      if (payloadSink === null) session.drained();
+      else payloadSink.request(Math.min(left, MAX_REQUEST_N));
+    },
+    close() {
+      if (payloadSink === null) session.closed();
+      else payloadSink.close();
     },
   };
 }

@@ -7,10 +7,12 @@ export interface RecordingWriter extends SocketWriter {
   readonly frames: readonly ServerFrame[];
   /** Set by the test. */
   waitingBytes: number;
+  isEmpty: boolean;
   stalledSince: number | null;
 }
 
-export function createRecordingWriter(): RecordingWriter {
+/** `onFrame` hears of each frame at once. */
+export function createRecordingWriter(onFrame: (frame: ServerFrame) => void = () => undefined): RecordingWriter {
   const frames: ServerFrame[] = [];
   let sentBytes = 0;
   return {
@@ -19,7 +21,9 @@ export function createRecordingWriter(): RecordingWriter {
       const message = Buffer.concat(buffers);
       if (chunked || message.length !== bytes) throw new Error('not written as one WebSocket message');
       sentBytes += bytes;
-      frames.push(readServerFrame(payloadOf(message)));
+      const frame = readServerFrame(payloadOf(message));
+      frames.push(frame);
+      onFrame(frame);
     },
     waitingBytes: 0,
     isEmpty: true,

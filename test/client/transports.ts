@@ -96,6 +96,7 @@ export const webSocket: Transport = {
     connection.once('upgrade', (upgraded) => void (response = upgraded));
     const opened = new Promise<OpenStream>((resolve, reject) => {
       let received = 0;
+      let isComplete = false;
       const lines = new Readable({ read: () => connection.resume(), highWaterMark: 1024 * 1024 });
       // of a connection that is refused before anybody listens
       lines.on('error', () => undefined);
@@ -112,8 +113,11 @@ export const webSocket: Transport = {
         const type = message.readUInt16BE(4) >> 10;
         if (type === ERROR) return fail(new RefusedError(0, message.subarray(10).toString()));
         if (type !== PAYLOAD) return;
-        if ((message.readUInt16BE(4) & 0x40) !== 0) lines.push(null);
-        else {
+        if ((message.readUInt16BE(4) & 0x40) !== 0) {
+          isComplete = true;
+          lines.push(null);
+          connection.close();
+        } else {
           // so many may be under way again
           if (++received * 2 >= credit) {
             connection.send(frame(1, REQUEST_N, 0, uint32(received)));
@@ -129,7 +133,7 @@ export const webSocket: Transport = {
       connection.on('error', fail);
       connection.once('close', () => {
         clearInterval(keepalive);
-        fail(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+        if (!isComplete) fail(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
       });
     });
     return { opened, destroy: () => connection.terminate() };
