@@ -5,6 +5,7 @@ import { codedError } from '../../platform/errors/coded-error.ts';
 import type { Revocation, RevocationStore } from '../revocation-store.ts';
 import type { Collections } from './documents.ts';
 import { coded } from './failure.ts';
+import { createTurns } from './turns.ts';
 
 /** The document that all entries take their revisions from. Keys of entries are longer. */
 export const REVISION_ID = '#';
@@ -19,6 +20,8 @@ const TRANSACTION = {
 
 export function createRevocationStore(client: MongoClient, collections: Collections, clock: Clock): RevocationStore {
   const { revocations } = collections;
+  // Those of one process would only repeat each other.
+  const turn = createTurns();
 
   const revoke = async ({ key, issuedBeforeMs, expiresMs }: Revocation, most: number): Promise<void> => {
     await client.withSession((session) =>
@@ -55,7 +58,7 @@ export function createRevocationStore(client: MongoClient, collections: Collecti
   };
 
   return {
-    revoke: (revocation, most) => coded(() => revoke(revocation, most)),
+    revoke: (revocation, most) => coded(() => turn(() => revoke(revocation, most))),
     after: (revision, limit) => coded(() => after(revision, limit)),
   };
 }
