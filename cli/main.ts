@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
+import { addExplainCommands } from './explain/commands.ts';
 import { SCHEMA_LANGUAGES, type SchemaLanguage } from './generate-schema/contract.ts';
 import { addTokenCommands } from './token/commands.ts';
 import { VERSION } from './version.ts';
@@ -23,6 +24,11 @@ interface SchemaOptions {
 
 function flagsOf(options: ConfigOptions): ConfigFlags {
   return { path: options.config, base64: options.configBase64, syncConfigBase64: options.syncConfigBase64 };
+}
+
+/** Null when no service configuration is named. */
+function flagsIfGiven(options: ConfigOptions): ConfigFlags | null {
+  return options.config === undefined && options.configBase64 === undefined ? null : flagsOf(options);
 }
 
 function withConfig(command: Command): Command {
@@ -71,7 +77,7 @@ function program(): Command {
     .action(async (file: string, options: ConfigOptions & { output: 'human' | 'json' }) => {
       const { validate } = await import('./validate.ts');
       const { output } = options;
-      const flags = options.config === undefined && options.configBase64 === undefined ? null : flagsOf(options);
+      const flags = flagsIfGiven(options);
       const print = (text: string): void => void process.stdout.write(`${text}\n`);
       if (!(await validate({ file, flags, output, print }))) process.exitCode = 1;
     });
@@ -105,6 +111,7 @@ function program(): Command {
     });
   const explain = root.command('explain').description('why something is as it is');
   addTokenCommands({ root, generate, explain, withConfig, flagsOf });
+  addExplainCommands({ explain, withConfig, flagsOf: flagsIfGiven });
   root
     .command('dev')
     .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')

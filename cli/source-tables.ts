@@ -3,7 +3,7 @@ import type { Clock } from '#core/platform/clock.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import type { Log } from '#core/platform/log.ts';
 import type { Source } from '#replicator/sources/contract.ts';
-import { openSourceToAsk } from './ask-source.ts';
+import { askInTime, openSourceToAsk } from './ask-source.ts';
 
 export type ReadTable = Awaited<ReturnType<Source['schema']>>[number];
 
@@ -15,8 +15,6 @@ export interface SourceTables {
 }
 export type ReadSourceTables = () => Promise<SourceTables>;
 
-/** A source that does not answer must not keep a command or a request waiting. */
-const TIMEOUT_MS = 10_000;
 /** Somebody who creates a table and validates again sees it soon; a dashboard that asks often asks the source rarely. */
 const REMEMBER_MS = 10_000;
 
@@ -25,7 +23,11 @@ export async function readSourceTables(
   connections: readonly SourceConnection[],
   { log, clock }: { readonly log: Log; readonly clock: Clock },
 ): Promise<SourceTables> {
-  const answers = await Promise.allSettled(connections.map((connection) => tablesOf(connection, log, clock)));
+  const answers = await Promise.allSettled(
+    connections.map(async (connection) =>
+      askInTime(openSourceToAsk(connection, log), clock, (source) => source.schema()),
+    ),
+  );
   const tables = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
   const unread = answers.flatMap((answer, at) => {
     if (answer.status === 'fulfilled') return [];
@@ -33,23 +35,6 @@ export async function readSourceTables(
     return [`source ${connections[at]?.tag}: ${reason}`];
   });
   return { tables: unread.length > 0 ? null : tables, unread };
-}
-
-async function tablesOf(connection: SourceConnection, log: Log, clock: Clock): Promise<readonly ReadTable[]> {
-  const source = openSourceToAsk(connection, log);
-  const answered = new AbortController();
-  try {
-    return await Promise.race([source.schema(), tooLate(clock, answered.signal)]);
-  } finally {
-    answered.abort();
-    // what hangs is given up, not waited for
-    void source.close().catch(() => {});
-  }
-}
-
-async function tooLate(clock: Clock, answered: AbortSignal): Promise<never> {
-  await clock.sleep(TIMEOUT_MS, answered).catch(() => {});
-  throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`);
 }
 
 /** Asks again only after a while; several that ask at once share one answer. */

@@ -23,6 +23,8 @@ import type { SourceReport } from '#replicator/report.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { compilerFor, deploySyncConfig, formatDiagnostic, schemaWarnings, type Deployment } from './deploy.ts';
 import { createDiagnostics } from './diagnostics.ts';
+import { addExplainRoute } from './explain-route.ts';
+import { explainDependencies } from './explain/dependencies.ts';
 import { openStorage, sharesServer } from './instance.ts';
 import { replicatorMetrics } from './replicator-metrics.ts';
 import { addRevokeRoute } from './revoke-route.ts';
@@ -186,7 +188,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   }
 
   function apiPart(): Part {
-    let worker: ApiWorker;
+    let worker: ApiWorker | null = null;
     let verifier: TokenVerifier;
     const cut = new AbortController();
     return {
@@ -230,14 +232,20 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
               ...{ tokens: config.api.tokens, store: storage.revocations, coordination, log },
               now: () => clock.now(),
             });
+            // requests are answered a moment before the worker is there
+            const sessions = (userId: string, limit: number) => worker?.sessions.ofUser(userId, limit) ?? [];
+            addExplainRoute(server, {
+              tokens: config.api.tokens,
+              dependencies: explainDependencies({ config, storage, sessions, log, clock }),
+            });
             extraRoutes?.(server);
           },
         });
         log.info({ port: worker.address.port }, 'Serving clients');
       },
-      drain: (graceMs) => worker.drain(graceMs),
+      drain: async (graceMs) => worker?.drain(graceMs),
       async stop() {
-        await worker.close();
+        await worker?.close();
         verifier.close();
       },
     };

@@ -128,8 +128,8 @@ export interface RowPlace {
   readonly key: string;
   readonly objectType: string;
   readonly objectId: string;
-  /** As clients get it. */
-  readonly data: string;
+  /** As clients get it; null: not known. */
+  readonly data: string | null;
 }
 
 export interface RowExplanation {

@@ -25,11 +25,16 @@ import { cut } from './print-expression.ts';
 export interface RowQuestion {
   readonly plan: SyncPlan;
   readonly table: SourceTable;
-  /** Null: nothing is known of it; then only what the session gets of the queries is told. */
+  /** Null: its values are not known; then no query is asked for reasons. */
   readonly row: SourceRow | null;
+  /** Where the row is, when its values are not known. */
+  readonly known?: readonly KnownPlace[];
   readonly request: SessionRequest;
   readonly read: ReadLookups;
 }
+
+/** A bucket that holds the row, as somebody knows who has not its values. */
+export type KnownPlace = Pick<RowPlace, 'identity' | 'key' | 'objectType' | 'objectId'>;
 
 /** Places that are listed, of either kind. */
 const MOST_PLACES = 100;
@@ -179,32 +184,37 @@ function explainBucketRule(
     keyCount: 0,
     because: [] as RowReason[],
   };
-  if (row === null) return { rule, report, places: [] };
+  const origin = { stream: stream.name, definition: bucket.name, identity: bucket.identity };
+  const taken = (places: readonly RowPlace[]): Pick<RuleReport, 'keys' | 'keyCount'> => ({
+    keys: places.slice(0, MOST_SHOWN).map(({ key }) => key),
+    keyCount: places.length,
+  });
+  if (row === null) {
+    const known = (question.known ?? []).filter(
+      (at) => at.identity === bucket.identity && at.objectType === objectType,
+    );
+    const places = known.map((at): RowPlace => ({ ...origin, ...at, data: null }));
+    return { rule, report: { ...report, ...taken(places), objectId: places[0]?.objectId ?? null }, places };
+  }
 
   const context = { plan, table, row, legacy: stream.legacy };
   const { valueOf } = rowValues(rule, context);
   const idValue = id === null ? null : valueOf(id);
   const places: RowPlace[] = [];
   let refused: RowReason | null = null;
-  const origin = { stream: stream.name, definition: bucket.name, identity: bucket.identity };
   evaluateRow({ ...plan, buckets: [{ ...bucket, rules: [rule] }], lookups: [] }, table, row, {
     bucket: (_definition, key, type, objectId, data) =>
-      places.push({ ...origin, key, objectType: type, objectId, data: data ?? '' }),
+      places.push({ ...origin, key, objectType: type, objectId, data }),
     rejected: (_definition, code, message) => {
       const isId = idValue === null;
       const of = id === null ? { sql: 'id', value: 'NULL', reads: [] } : evaluated(id, valueOf, print);
       refused ??= isId ? { kind: 'null-id', ...of } : { kind: 'not-syncable', code, message };
     },
   });
-  const taken = {
-    ...report,
-    objectId: idValue === null ? null : cut(valueToText(idValue)),
-    keys: places.slice(0, MOST_SHOWN).map(({ key }) => key),
-    keyCount: places.length,
-  };
-  if (places.length > 0) return { rule, report: taken, places };
+  const found = { ...report, ...taken(places), objectId: idValue === null ? null : cut(valueToText(idValue)) };
+  if (places.length > 0) return { rule, report: found, places };
   const because = refused === null ? rowReasons(rule, [], context) : [refused];
-  return { rule, report: { ...taken, because }, places };
+  return { rule, report: { ...found, because }, places };
 }
 
 /** What a row contributes to the definitions of a plan; of what nobody listens to nothing is told. */
