@@ -103,6 +103,15 @@ describe.each([
     }
   });
 
+  test('the service itself issues none (O-108)', async () => {
+    for (const path of ['/demo/token?user=alice', '/api/auth/token', '/api/admin/v1/token']) {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+      for (const method of ['GET', 'POST']) {
+        expect((await fetch(`${one.endpoint}${path}`, { method, headers })).status).toBe(404);
+      }
+    }
+  });
+
   test('all tokens of a user: streams on both processes end within seconds, new tokens work, others go on', async () => {
     const old = await fixture.instance.token('alice');
     const cut = [await connect(one, old), await connect(two, old), await connect(two, old, 'websocket')];
