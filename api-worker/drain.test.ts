@@ -1,4 +1,5 @@
 /** The end of a worker (O-11, S-616, wire/18). */
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createFakeClock } from '#core/platform/clock.ts';
 import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
@@ -10,6 +11,8 @@ import { eventually, startDirectWorker } from './testing/direct-session.ts';
 import { createFakeStorage } from './testing/fake-storage.ts';
 import { DEFINITIONS, GLOBAL, PLAN, startHarness, type Harness } from './testing/harness.ts';
 import { openConnection, streamRequest } from './testing/raw-connection.ts';
+import { openWebSocket } from './testing/raw-websocket.ts';
+import { requestStream, setup } from './testing/rsocket-peer.ts';
 
 const harnesses: Harness[] = [];
 const start = async (...options: Parameters<typeof startHarness>): Promise<Harness> => {
@@ -19,12 +22,38 @@ const start = async (...options: Parameters<typeof startHarness>): Promise<Harne
 };
 afterEach(() => Promise.all(harnesses.splice(0).map((harness) => harness.close())));
 
+const TRANSPORTS = ['http', 'websocket'] as const;
+/** Of a client that asks for everything and takes nothing. */
+async function connectPaused(harness: Harness, transport: 'http' | 'websocket'): Promise<Paused> {
+  if (transport === 'http') {
+    const client = await openConnection(harness.endpoint);
+    client.socket.pause();
+    client.send(streamRequest());
+    return client;
+  }
+  const client = await openWebSocket(harness.endpoint);
+  client.socket.pause();
+  client.send(setup());
+  client.send(requestStream({ n: 2 ** 31 - 1 }));
+  return client;
+}
+interface Paused {
+  readonly socket: Socket;
+  destroy(): void;
+}
+
 describe('a worker that is told to end', () => {
-  test.each([undefined, 'gzip', 'zstd'])('ends its streams in order (%s)', async (acceptEncoding) => {
+  test.each([
+    ['http', undefined],
+    ['http', 'gzip'],
+    ['http', 'zstd'],
+    ['websocket', undefined],
+    ['websocket', 'permessage-deflate'],
+  ] as const)('ends its streams in order (%s, %s)', async (transport, acceptEncoding) => {
     const harness = await start();
     harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(1e5)}"` }] });
     const clients = Array.from({ length: 20 }, (_, index) =>
-      harness.client(`u${index}`, acceptEncoding === undefined ? {} : { acceptEncoding }),
+      harness.client(`u${index}`, { transport, ...(acceptEncoding === undefined ? {} : { acceptEncoding }) }),
     );
     for (const client of clients) {
       await client.connect();
@@ -34,7 +63,8 @@ describe('a worker that is told to end', () => {
     // A body that is cut off would be an error here.
     for (const client of clients) await client.ended;
     const nothing = { sessions: 0, webSockets: 0, followers: 0, heldBuckets: 0, lookups: 0, clients: 0, timers: 0 };
-    expect(harness.worker.figures()).toEqual(nothing);
+    // clients close a WebSocket when its stream has ended (S-601)
+    await expect.poll(() => harness.worker.figures()).toEqual(nothing);
     const reasons = harness.logged.filter(({ message }) => message === 'Sync stream complete');
     expect(reasons.map(({ fields }) => fields['close_reason'])).toEqual(clients.map(() => 'shutting down'));
   });
@@ -61,28 +91,32 @@ describe('a worker that is told to end', () => {
     late.destroy();
   });
 
-  test('tells a session without its first line that it restarts', async () => {
+  test.each(TRANSPORTS)('tells a session without its first line that it restarts (%s)', async (transport) => {
     const harness = await start();
     const gate = Promise.withResolvers<void>();
     harness.storage.beforeRead = () => gate.promise;
     const connecting = harness
-      .client('u1')
+      .client('u1', { transport })
       .connect()
       .catch((error: unknown) => error);
     await expect.poll(() => harness.worker.connections()).toBe(1);
     await harness.worker.drain(1000);
-    expect(await connecting).toMatchObject({ status: 503 });
+    expect(await connecting).toMatchObject({
+      status: transport === 'http' ? 503 : 0,
+      body: expect.stringContaining('PSYNC_S2003') as string,
+    });
     gate.resolve();
     await expect.poll(() => harness.worker.figures().followers).toBe(0);
   });
 
-  test('its clients go on elsewhere at their positions (S-573, S-617)', async () => {
+  test.each(TRANSPORTS)('its clients go on elsewhere at their positions (%s, S-573, S-617)', async (transport) => {
     const first = await start();
     const row = (id: string) => ({ definition: GLOBAL, key: '[]', op: 'PUT', id }) as const;
     first.commit({ changes: Array.from({ length: 50 }, (_, index) => row(`i${index}`)) });
     const second = await start({ storage: first.storage });
     let { endpoint } = first;
     const client = createProtocolClient({
+      transport,
       token: 'u1',
       get endpoint() {
         return endpoint;
@@ -123,12 +157,10 @@ describe('a worker that is told to end', () => {
     client.disconnect();
   });
 
-  test('does not wait for a client that does not read', async () => {
+  test.each(TRANSPORTS)('does not wait for a client that does not read (%s)', async (transport) => {
     const harness = await start();
     harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(12e6)}"` }] });
-    const client = await openConnection(harness.endpoint);
-    client.socket.pause();
-    client.send(streamRequest());
+    const client = await connectPaused(harness, transport);
     await expect.poll(() => [...harness.sockets][0]?.writableLength ?? 0).toBeGreaterThan(0);
     await harness.worker.drain(1000);
     expect(harness.sockets.size).toBe(1);
@@ -137,22 +169,22 @@ describe('a worker that is told to end', () => {
     client.destroy();
   });
 
-  test('what is left of an ended stream has half a minute to be taken', async () => {
+  test.each([
+    ['http', '\r\n0\r\n\r\n'],
+    // COMPLETE of stream 1
+    ['websocket', '\x82\x06\0\0\0\x01\x28\x40'],
+  ] as const)('what is left of an ended stream has half a minute to be taken (%s)', async (transport, end) => {
     const clock = createFakeClock();
     const harness = await start({ clock });
     harness.commit({ changes: [{ definition: GLOBAL, key: '[]', op: 'PUT', id: 'a', data: `"${'x'.repeat(12e6)}"` }] });
-    const clients = [await openConnection(harness.endpoint), await openConnection(harness.endpoint)] as const;
-    for (const client of clients) {
-      client.socket.pause();
-      client.send(streamRequest());
-    }
+    const clients = [await connectPaused(harness, transport), await connectPaused(harness, transport)] as const;
     await expect.poll(() => [...harness.sockets].filter((socket) => socket.writableLength > 0).length).toBe(2);
     harness.worker.sessions.endAll('shutting down');
     await clock.advance(29_000);
     let tail = '';
-    clients[0].socket.on('data', (bytes: Buffer) => void (tail = (tail + bytes.toString('latin1')).slice(-7)));
+    clients[0].socket.on('data', (bytes: Buffer) => void (tail = (tail + bytes.toString('latin1')).slice(-end.length)));
     clients[0].socket.resume();
-    await expect.poll(() => tail, { timeout: 5000 }).toBe('\r\n0\r\n\r\n');
+    await expect.poll(() => tail, { timeout: 5000 }).toBe(end);
     clients[0].destroy();
     await expect.poll(() => harness.sockets.size).toBe(1);
     await clock.advance(1000);
