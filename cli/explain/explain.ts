@@ -8,7 +8,7 @@ import type { ReadLookups, ResolvedBucket, SyncPlan } from '#core/sync-config/co
 import { matchesTable } from '#core/sync-config/evaluate/matches-table.ts';
 import { createSessionResolver } from '#core/sync-config/evaluate/session-resolver.ts';
 import { explainRow, type KnownPlace } from '#core/sync-config/explain/explain-row.ts';
-import type { RowExplanation } from '#core/sync-config/explain/contract.ts';
+import type { RowExplanation, RowPlace } from '#core/sync-config/explain/contract.ts';
 import { bucketNames, type BucketNames } from './bucket-names.ts';
 import { chooseTable, type NamedSource, type TableName } from './choose-table.ts';
 import { explainClients } from './clients.ts';
@@ -94,7 +94,7 @@ export async function explain(request: ExplainRequest, dependencies: ExplainDepe
     table,
     source: found.source,
     session: { buckets: session.buckets?.length ?? null, refused: session.refused },
-    queries: found.queries,
+    queries: withoutData(found.queries),
     prefixes: prefixesOf(found.queries, names),
     stored: found.stored,
     replication,
@@ -108,6 +108,13 @@ function clientTablesOf(plan: SyncPlan, table: TableName, called: string): Reado
     rules.filter((rule) => matchesTable(rule.table, table)).map(({ objectType }) => objectType ?? table.name),
   );
   return new Set(filled.includes(called) ? [called] : filled);
+}
+
+/** The row stands in the answer once, by its columns, which are cut. */
+function withoutData(queries: RowExplanation | null): RowExplanation | null {
+  if (queries === null) return null;
+  const cut = (places: readonly RowPlace[]): RowPlace[] => places.map((place) => ({ ...place, data: null }));
+  return { ...queries, places: cut(queries.places), elsewhere: cut(queries.elsewhere) };
 }
 
 function prefixesOf(queries: RowExplanation | null, names: BucketNames): Record<string, string> {

@@ -31,11 +31,12 @@ export async function findOperation(
   upTo: number,
   wanted: WantedRow,
   budget: SearchBudget,
+  firstWindow = FIRST_WINDOW,
 ): Promise<FoundOperation> {
   const [totals] = await reader.totals([bucket], upTo);
   let end = totals?.lastOp ?? 0;
   let first: Chunk | null = null;
-  for (let size = FIRST_WINDOW; end > 0; size *= GROWTH) {
+  for (let size = firstWindow; end > 0; size *= GROWTH) {
     const start = Math.max(0, end - size);
     let newest: Operation | null = null;
     let after = start;

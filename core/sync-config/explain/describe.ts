@@ -12,7 +12,7 @@ export function describeRowReason(reason: RowReason): string {
     case 'element-filter':
       return `${untrue(reason)}, for an element of the list`;
     case 'no-elements':
-      return `the list ${reason.sql} has no elements${given(reason)}`;
+      return `${reason.sql} has no elements: it is ${reason.value}`;
     case 'null-key':
       return `${isNothing(reason)}, which equals nothing${given(reason)}`;
     case 'null-id':
@@ -34,10 +34,10 @@ export function describeAccessReason(reason: AccessReason, who: string): string 
     case 'no-elements': {
       const fitting =
         reason.conditions.length === 0 ? 'no elements' : `no element with ${reason.conditions.join(' AND ')}`;
-      return `the list ${reason.list.sql} has ${fitting}${given(reason.list)}`;
+      return `${reason.list.sql} has ${fitting}: it is ${reason.list.value}`;
     }
     case 'not-in-list':
-      return `${reason.row.sql} is ${reason.row.value}, which is not in ${reason.list.sql}${given(reason.list)}`;
+      return `${reason.row.sql} is ${reason.row.value}, and ${reason.list.sql} is ${reason.list.value}`;
     case 'no-lookup-row': {
       const where = reason.where === '' ? '' : ` where ${reason.where}`;
       const gives = reason.gives.length === 0 ? '' : ` with a value in ${reason.gives.join(' and ')}`;
