@@ -16,6 +16,8 @@ export interface SdkClient {
     upload?: string;
     retryMs?: number;
     parameters?: Record<string, string>;
+    /** Default HTTP. */
+    method?: 'http' | 'websocket';
   }): Promise<void>;
   disconnect(): Promise<void>;
   subscribe(stream: string, parameters?: Record<string, unknown>): Promise<void>;
@@ -58,8 +60,8 @@ export async function startSdkClient(tables: Readonly<Record<string, SdkTable>>)
   await call({ kind: 'open', folder, tables });
 
   const client: SdkClient = {
-    async connect({ endpoint, token, upload, retryMs = 300, parameters = {} }) {
-      await call({ kind: 'connect', endpoint, token, upload: upload ?? null, retryMs, parameters });
+    async connect({ endpoint, token, upload, retryMs = 300, parameters = {}, method = 'http' }) {
+      await call({ kind: 'connect', endpoint, token, upload: upload ?? null, retryMs, parameters, method });
     },
     disconnect: () => call({ kind: 'disconnect' }),
     subscribe: (stream, parameters) => call({ kind: 'subscribe', stream, parameters: parameters ?? null }),

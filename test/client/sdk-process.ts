@@ -2,9 +2,11 @@
  * The public Node SDK in a process of its own: what an app is. Commands come over the IPC channel, answers go back with their number.
  * Started by `sdk-client.ts`.
  */
+import { subscribe } from 'node:diagnostics_channel';
 import {
   PowerSyncDatabase,
   Schema,
+  SyncStreamConnectionMethod,
   Table,
   column,
   type PowerSyncBackendConnector,
@@ -23,6 +25,7 @@ export type SdkCommand =
       readonly upload: string | null;
       readonly retryMs: number;
       readonly parameters: Record<string, string>;
+      readonly method: 'http' | 'websocket';
     }
   | { readonly kind: 'disconnect' }
   | { readonly kind: 'subscribe'; readonly stream: string; readonly parameters: Record<string, unknown> | null }
@@ -39,10 +42,14 @@ export interface SdkStatus {
   readonly downloadError: string | null;
   readonly uploadError: string | null;
   readonly waitingUploads: number;
+  /** WebSockets that were opened so far. */
+  readonly webSockets: number;
 }
 
 let database: PowerSyncDatabase;
 const subscriptions: SyncStreamSubscription[] = [];
+let webSockets = 0;
+subscribe('undici:websocket:open', () => webSockets++);
 
 async function run(command: SdkCommand): Promise<unknown> {
   switch (command.kind) {
@@ -50,7 +57,12 @@ async function run(command: SdkCommand): Promise<unknown> {
       return open(command.folder, command.tables);
     case 'connect':
       // Resolves when the connection attempt has begun; `status` tells what became of it.
-      return database.connect(connectorFor(command), { retryDelayMs: command.retryMs, params: command.parameters });
+      return database.connect(connectorFor(command), {
+        retryDelayMs: command.retryMs,
+        params: command.parameters,
+        connectionMethod:
+          command.method === 'http' ? SyncStreamConnectionMethod.HTTP : SyncStreamConnectionMethod.WEB_SOCKET,
+      });
     case 'disconnect':
       return database.disconnect();
     case 'subscribe':
@@ -116,6 +128,7 @@ async function status(): Promise<SdkStatus> {
     downloadError: now.dataFlowStatus.downloadError?.message ?? null,
     uploadError: now.dataFlowStatus.uploadError?.message ?? null,
     waitingUploads: count,
+    webSockets,
   };
 }
 

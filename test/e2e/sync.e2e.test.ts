@@ -7,11 +7,13 @@ import { createFixture, sameRows, SHARED_LISTS, type Fixture } from './fixture.t
 const ROWS = 50_000;
 
 describe.each([
-  { storage: 'mongodb' as const, roles: ['unified'] as const, redis: false },
-  { storage: 'postgresql' as const, roles: ['unified'] as const, redis: false },
-  { storage: 'mongodb' as const, roles: ['sync', 'api'] as const, redis: true },
-  { storage: 'postgresql' as const, roles: ['sync', 'api'] as const, redis: false },
-])('$storage, $roles, redis: $redis', ({ storage, roles, redis }) => {
+  { storage: 'mongodb', roles: ['unified'], redis: false, method: 'http' },
+  { storage: 'postgresql', roles: ['unified'], redis: false, method: 'http' },
+  { storage: 'mongodb', roles: ['sync', 'api'], redis: true, method: 'http' },
+  { storage: 'postgresql', roles: ['sync', 'api'], redis: false, method: 'http' },
+  { storage: 'mongodb', roles: ['unified'], redis: false, method: 'websocket' },
+  { storage: 'postgresql', roles: ['unified'], redis: false, method: 'websocket' },
+] as const)('$storage, $roles, redis: $redis, $method', ({ storage, roles, redis, method }) => {
   let fixture: Fixture;
   let api: Service;
   const clients: SdkClient[] = [];
@@ -19,7 +21,7 @@ describe.each([
   const connect = async (userId: string): Promise<SdkClient> => {
     const client = await startSdkClient(SHARED_LISTS.tables);
     clients.push(client);
-    await client.connect({ endpoint: api.endpoint, token: await fixture.instance.token(userId) });
+    await client.connect({ endpoint: api.endpoint, token: await fixture.instance.token(userId), method });
     return client;
   };
   const untilEqual = async (client: SdkClient, userId: string): Promise<void> => {
@@ -51,6 +53,7 @@ describe.each([
       { count: number },
     ];
     expect(count).toBe(ROWS);
+    expect((await alice.status()).webSockets).toBe(method === 'websocket' ? 1 : 0);
   });
 
   test('updates move rows between users, in one checkpoint each (S-14, R-36)', async () => {
