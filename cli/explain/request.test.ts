@@ -49,7 +49,10 @@ test.each([
   [{ table: 't', id: 'x' }, 'give the user'],
   [{ table: 't', id: 'x', user: 'u', claims: [] }, 'payload of a token'],
   [{ table: 't', id: 'x', user: 'u', subscriptions: 'all' }, 'a list of at most 100'],
-  [{ table: 't', id: 'x', user: 'u', subscriptions: Array(101).fill({ stream: 's' }) }, 'a list of at most 100'],
+  [
+    { table: 't', id: 'x', user: 'u', subscriptions: Array.from({ length: 101 }, () => ({ stream: 's' })) },
+    'a list of at most 100',
+  ],
   [{ table: 't', id: 'x\0', user: 'u' }, 'NUL'],
   [{ table: 't', id: 'x'.repeat(20_000), user: 'u' }, 'at most 10000 characters'],
   [{ table: 't', id: 'x', user: 'u', parameters: 7 }, 'Validation failed'],
