@@ -3,6 +3,7 @@ import {
   column,
   PowerSyncDatabase,
   Schema,
+  SyncStreamConnectionMethod,
   Table,
   type AbstractPowerSyncDatabase,
   type PowerSyncBackendConnector,
@@ -10,7 +11,11 @@ import {
 
 const USERS = ['alice', 'bob'];
 const LIST = 'groceries';
-const user = new URLSearchParams(location.search).get('user') ?? USERS[0]!;
+const search = new URLSearchParams(location.search);
+const user = search.get('user') ?? USERS[0]!;
+/** `?connection=websocket`: the other way to connect that the SDK has. */
+const connectionMethod =
+  search.get('connection') === 'websocket' ? SyncStreamConnectionMethod.WEB_SOCKET : SyncStreamConnectionMethod.HTTP;
 
 const schema = new Schema({
   lists: new Table({ name: column.text, created_at: column.text }),
@@ -186,7 +191,7 @@ function listen(): void {
 
 async function connectOrNot(): Promise<void> {
   if (element<HTMLInputElement>('offline').checked) await database.disconnect();
-  else await database.connect(connector);
+  else await database.connect(connector, { connectionMethod });
   await showStatus();
 }
 

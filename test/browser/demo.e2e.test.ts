@@ -10,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest
 import { createDevCheckout, type DevCheckout, type DevRun } from '../instance/dev-checkout.ts';
 import { until } from '../instance/instance.ts';
 import { chromium } from '../services/chromium.ts';
+import { startWatchingProxy } from './watching-proxy.ts';
 
 /** What a person would call at once. */
 const LIVE_MS = 10_000;
@@ -48,7 +49,7 @@ afterEach(async () => {
 });
 
 /** A browser profile of its own, as on another machine. */
-async function open(user: string): Promise<Page> {
+async function open(user: string, { url = run.url, more = '' } = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 900, height: 800 } });
   const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(`${user}: ${error.message}`));
@@ -56,7 +57,7 @@ async function open(user: string): Promise<Page> {
     if (message.type() === 'error') complaints.push(`${user}: ${message.text()}`);
   });
   pages.push(page);
-  await page.goto(`${run.url}/demo?user=${user}`);
+  await page.goto(`${url}/demo?user=${user}${more}`);
   await page.locator('#status[data-state=connected]').waitFor({ timeout: 60_000 });
   return page;
 }
@@ -163,6 +164,44 @@ test('the network fails under the page: it goes on working, and catches up', asy
   );
   // The browser itself reports requests that it could not make.
   complaints.splice(0);
+});
+
+test('over WebSocket: rows arrive and change, edits are uploaded, and a cut connection comes back (S-508, S-593)', async () => {
+  const proxy = await startWatchingProxy(run.port);
+  try {
+    const alice = await open('alice', { url: proxy.url, more: '&connection=websocket' });
+    await untilShown(alice, 'Apples', 'Bread');
+    const bob = await open('bob', { url: proxy.url });
+    expect(proxy.streams).toEqual({ websocket: 1, http: 1 });
+
+    await source.query(`UPDATE todos SET description = 'Pears' WHERE id = 't-apples'`);
+    await untilShown(alice, 'Pears', 'Bread');
+    await add(alice, 'Milk');
+    await untilShown(bob, 'Pears', 'Bread', 'Milk');
+    await bob.getByRole('checkbox', { name: 'Bread' }).check();
+    await untilShown(alice, 'Pears', '✓ Bread', 'Milk');
+    await until(
+      'no change to wait',
+      async () => !(await alice.locator('#status').textContent())!.includes('waiting'),
+      LIVE_MS,
+    );
+    await source.query(
+      `INSERT INTO todos (list_id, description, created_at) SELECT 'groceries', 'Item ' || i, '2026-02-01'::timestamptz + i * interval '1 s' FROM generate_series(1, 1000) i`,
+    );
+    await until('1003 items', async () => (await alice.locator('#todos li').count()) === 1003, LIVE_MS);
+
+    proxy.cut();
+    await source.query(`DELETE FROM todos WHERE description LIKE 'Item%'`);
+    // The SDK waits 5 s before it tries again.
+    await until('another connection', () => Promise.resolve(proxy.streams.websocket > 1), 30_000);
+    await untilShown(alice, 'Pears', '✓ Bread', 'Milk');
+    // The browser itself reports connections that were cut.
+    complaints.splice(0);
+  } finally {
+    await Promise.all(pages.splice(0).map((page) => page.context().close()));
+    complaints.splice(0);
+    await proxy.close();
+  }
 });
 
 test('rows changed by SQL appear: the command that the page shows, and a transaction of many', async () => {
