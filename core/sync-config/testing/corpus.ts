@@ -15,27 +15,30 @@ const FILES = [
   'bench/**/*.ts',
 ];
 
-/** Accepted units, each once, and how many files they came from. */
-export function readCorpus(): { units: QueryUnit[]; files: number } {
-  const units = new Map<string, QueryUnit>();
-  const paths = globSync(FILES, { cwd: ROOT, exclude: ['**/node_modules'] }).toSorted();
-  for (const path of paths) {
-    for (const unit of unitsIn(readFileSync(`${ROOT}${path}`, 'utf8'))) units.set(configOf(unit), unit);
+/** Accepted units, each once. */
+export function readCorpus(): QueryUnit[] {
+  const configs = new Set<string>();
+  const queries = new Set<string>();
+  for (const path of globSync(FILES, { cwd: ROOT, exclude: ['**/node_modules'] }).toSorted()) {
+    const text = readFileSync(`${ROOT}${path}`, 'utf8');
+    for (const config of configsIn(text)) configs.add(config);
+    for (const query of queriesIn(text)) queries.add(query);
   }
-  return { units: [...units.values()], files: paths.length };
+  const found = [...[...configs].flatMap(unitsOf), ...[...queries].flatMap(parseOrNone).flatMap(unitsOfQuery)];
+  return [...new Map(found.map((unit) => [configOf(unit), unit])).values()];
 }
 
-function unitsIn(text: string): QueryUnit[] {
-  const configs = [
+function configsIn(text: string): string[] {
+  const blocks = [
     ...text.matchAll(/^```yaml[^\n]*\n(.*?)^```/gms),
     ...text.matchAll(/`([^`]*(?:streams|bucket_definitions):[^`]*)`/gs),
   ].map(([, config = '']) => config.replaceAll('\\n', '\n'));
-  if (/^(?:streams|bucket_definitions):/m.test(text)) configs.push(text);
-  const queries = [...text.matchAll(/(["'`])(SELECT\b(?:\\.|(?!\1).)*)\1/gis)].map(([, , query = '']) =>
+  return /^(?:streams|bucket_definitions):/m.test(text) ? [...blocks, text] : blocks;
+}
+const queriesIn = (text: string): string[] =>
+  [...text.matchAll(/(["'`])(SELECT\b(?:\\.|(?!\1).)*)\1/gis)].map(([, , query = '']) =>
     query.replaceAll(/\\(.)/g, '$1'),
   );
-  return [...configs.flatMap(unitsOf), ...queries.flatMap(parseOrNone).flatMap(unitsOfQuery)];
-}
 
 /** A query on its own may be one of a stream, a data query or a parameter query. */
 function unitsOfQuery(select: Select): QueryUnit[] {
