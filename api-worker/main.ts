@@ -176,7 +176,8 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
   });
   addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
   options.extraRoutes?.(server);
-  const following = followRevocations({
+  // Before anybody is let in: who came too early would be refused for now. A storage that is away is tried again and again.
+  await followRevocations({
     store: storage.revocations,
     coordination,
     list: options.revocations,
@@ -191,7 +192,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
   });
   await server.listen({ port: config.port, host: config.host ?? '::' });
   // A storage that is away must not keep the process from starting: it is tried again and again.
-  await Promise.all([feed.refresh().catch(() => undefined), following]);
+  await feed.refresh().catch(() => undefined);
 
   return {
     address: addressOf(server),

@@ -204,6 +204,28 @@ describe('following the deny list', () => {
     expect(list.refusal({ sub: 'a' })).toBeNull();
   });
 
+  test('it is read before the first client can come', async () => {
+    const storage = createFakeStorage();
+    storage.deploy(1, DEFINITIONS, PLAN);
+    let isRead = false;
+    let wasReadFirst: boolean | null = null;
+    storage.beforeRead = async (what) => {
+      if (what !== 'revocations' || isRead) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      isRead = true;
+    };
+    const harness = await startHarness({
+      storage,
+      worker: {
+        extraRoutes({ server }) {
+          server.once('listening', () => (wasReadFirst = isRead));
+        },
+      },
+    });
+    close.push(() => harness.close());
+    expect(wasReadFirst).toBe(true);
+  });
+
   test('before it was read once nobody is let in, and the worker starts all the same', async () => {
     const storage = createFakeStorage();
     storage.deploy(1, DEFINITIONS, PLAN);
