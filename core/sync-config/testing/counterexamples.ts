@@ -87,6 +87,35 @@ export const COUNTEREXAMPLES: readonly Counterexample[] = [
     { expected: 1 },
   ),
   example(
+    'a column that is compared with itself is not null',
+    stream(['SELECT id FROM items WHERE items.ref IN (SELECT items.ref FROM lists)']),
+    [meaning(`${ITEMS} WHERE ref IN (SELECT top.ref FROM lists)`)],
+    [row('items', { id: 'a' }), row('items', { id: 'b', ref: 'x' }), row('lists', { id: 'l' })],
+    { expected: 1 },
+  ),
+  example(
+    'conditions on the elements of an array of the session',
+    stream([
+      "SELECT id FROM items WHERE ref IN (SELECT value FROM json_each(auth.parameter('ids')) WHERE value != 'b')",
+    ]),
+    [meaning(`${ITEMS} WHERE ref IN (SELECT value FROM json_each(:auth_ids) WHERE value != 'b')`)],
+    [row('items', { id: 'a', ref: 'a' }), row('items', { id: 'b', ref: 'b' })],
+    { expected: 1 },
+  ),
+  example(
+    'IN looks into arrays, json_each into objects too',
+    stream([
+      "SELECT id FROM items WHERE ref IN auth.parameter('roles')",
+      "SELECT id FROM items WHERE ref IN (SELECT value FROM json_each(auth.parameter('roles'))) AND n = 1",
+    ]),
+    [
+      meaning(`${ITEMS} WHERE 0`),
+      meaning(`${ITEMS} WHERE ref IN (SELECT value FROM json_each(:auth_roles)) AND n = 1`),
+    ],
+    [row('items', { id: 'a', ref: 'b', n: 1n }), row('items', { id: 'b', ref: 'c' })],
+    { expected: 1 },
+  ),
+  example(
     'equal integers and reals meet in a join, texts do not',
     stream(['SELECT items.id FROM items JOIN lists ON items.n = lists.n']),
     [meaning(`${ITEMS} JOIN lists ON top.n = lists.n`)],
