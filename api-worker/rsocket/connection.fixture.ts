@@ -1,9 +1,10 @@
 /** A connection whose token check, sessions and socket are a test's. */
+import { expect } from 'vitest';
 import { createFakeClock, type FakeClock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { EncodedLine } from '#core/protocol/lines.ts';
 import { createRecordingWriter, type RecordingWriter } from '../testing/recording-writer.ts';
-import type { ServerFrame } from '../testing/rsocket-peer.ts';
+import { error, keepalive, requestN, requestStream, setup, type ServerFrame } from '../testing/rsocket-peer.ts';
 import { createConnection, type Connection, type StreamRequest } from './connection.ts';
 import type { PayloadSink } from './payload-sink.ts';
 
@@ -118,4 +119,51 @@ export function startConnection(
       await settle();
     },
   };
+}
+
+/** Codes of the protocol, as the clients' library has them. */
+export const INVALID_SETUP = 0x1;
+export const UNSUPPORTED_SETUP = 0x2;
+export const REJECTED_SETUP = 0x3;
+export const CONNECTION_ERROR = 0x101;
+export const APPLICATION_ERROR = 0x201;
+
+/** A connection with a verified token. */
+export async function ready(...options: Parameters<typeof startConnection>): Promise<TestConnection> {
+  const peer = startConnection(...options);
+  peer.send(setup());
+  await peer.verify();
+  return peer;
+}
+/** An ERROR frame whose message contains `text`. */
+export const errorOf = (stream: number, code: number, text: string): ServerFrame => ({
+  ...{ kind: 'error', stream, code },
+  message: expect.stringContaining(text) as string,
+});
+/** The connection said why, is closed in order, and does nothing any more. */
+export function expectClosed(peer: TestConnection, code: number, text: string): void {
+  expect(peer.news()).toEqual([errorOf(0, code, text)]);
+  expect(peer.closes).toEqual(['in order']);
+  expect(peer.refused).toHaveLength(1);
+  expectDead(peer);
+}
+/** It is closed: whatever comes, nothing happens. */
+export function expectDead(peer: TestConnection): void {
+  const state = (): unknown[] => [[...peer.closes], [...peer.tokens], peer.sessions.length, peer.refused.length];
+  const before = state();
+  peer.send(
+    setup(),
+    requestStream(),
+    requestStream({ stream: 3 }),
+    requestN(5),
+    keepalive(),
+    error(0),
+    Buffer.alloc(3),
+  );
+  peer.connection.receive(Buffer.from('text'), false);
+  peer.connection.progress();
+  expect(peer.news()).toEqual([]);
+  expect(state()).toEqual(before);
+  expect(peer.connection.isIdle).toBe(true);
+  expect(peer.clock.waiting).toBe(0);
 }

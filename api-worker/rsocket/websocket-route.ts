@@ -1,4 +1,4 @@
-/** WebSocket connections at `/sync/stream` (S-508): the handshake, messages in, and when a connection has lived long enough. */
+/** WebSocket connections at `/sync/stream` (S-508): the handshake, and messages in. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -13,6 +13,7 @@ import { answerUpgrade } from '../http/errors.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { TimerWheel } from '../session/timer-wheel.ts';
 import { createConnection, type StreamRequest } from './connection.ts';
+import { createConnectionWatch } from './connection-watch.ts';
 import type { PayloadSink } from './payload-sink.ts';
 import { pongMessage } from './websocket-frames.ts';
 
@@ -38,15 +39,8 @@ export interface WebSocketRoute {
 }
 
 const PATH = '/sync/stream';
-/** A connection without a stream: before SETUP and REQUEST_STREAM, or after the end of its stream. */
-const IDLE_MS = 15_000;
-/** How often a connection is looked at. */
-const CHECK_MS = 5000;
-/** The other side has this long to answer a closing handshake; `ws` waits 30 s for it. */
-const CLOSE_MS = 5000;
-/** Bytes of a client before its first message is complete: nobody knows yet who it is (G9). */
+/** Bytes of a client before its first message is complete. */
 const MAX_UNKNOWN_BYTES = 128 * 1024;
-const NORMAL = 1000;
 
 export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRoute {
   const { server, clock } = options;
@@ -110,42 +104,14 @@ function acceptsCompressed({ headers }: IncomingMessage, webSocket: WebSocket): 
 function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, options: WebSocketRouteOptions): void {
   const { sessions, tokenVerifier, wheel, clock, log, onRefusedToken } = options;
   const rid = options.nextRequestId();
-  let heardMs = clock.monotonic();
-  let idleSinceMs: number | null = heardMs;
-  let closing = false;
-
-  const startClosing = (): void => {
-    closing = true;
-    connection.closed();
-    wheel.schedule(item, clock.now() + CLOSE_MS);
-  };
-  const close = (how: 'in order' | 'now'): void => {
-    if (how === 'now' || closing) return webSocket.terminate();
-    startClosing();
-    closeOnceWritten();
-  };
-  /** The closing frame must not stand between the pieces of a message. */
-  const closeOnceWritten = (): void => {
-    if (writer.isEmpty) webSocket.close(NORMAL);
-  };
-  const item = {
-    due(now: number): void {
-      const monotonic = clock.monotonic();
-      idleSinceMs = connection.isIdle ? (idleSinceMs ?? monotonic) : null;
-      if (closing || monotonic - heardMs > connection.lifetimeMs) return webSocket.terminate();
-      // the client has begun to close
-      if (webSocket.readyState !== webSocket.OPEN) return startClosing();
-      if (idleSinceMs !== null && monotonic - idleSinceMs >= IDLE_MS) return close('in order');
-      wheel.schedule(item, now + CHECK_MS);
-    },
-  };
   const onProgress = (): void => {
     pong.progress();
     connection.progress();
-    if (closing) closeOnceWritten();
+    watch.progress();
   };
   const writer = createSocketWriter({ socket, clock, onSent: options.onSent, onProgress });
   const pong = createLatestAnswer(writer);
+  const watch = createConnectionWatch({ webSocket, writer, wheel, clock, connection: () => connection });
   const start = ({ token, userAgent, body }: StreamRequest, sink: PayloadSink): ReturnType<Sessions['start']> => {
     sessions.assertRoom();
     const { userId, claims, expiresAtMs } = token;
@@ -179,34 +145,41 @@ function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, option
       if (code === undefined) log.error({ rid, path: PATH, error }, 'Request failed');
       else log.info({ rid, path: PATH, error_code: code }, 'Request refused');
     },
-    close,
+    close: watch.close,
   });
 
-  let isUnknown = true;
-  const bytesBefore = socket.bytesRead;
-  const onBytes = (): void => {
-    if (isUnknown && socket.bytesRead - bytesBefore > MAX_UNKNOWN_BYTES) close('now');
-  };
-  socket.on('data', onBytes);
+  boundFirstMessage(webSocket, socket, () => watch.close('now'));
   webSocket.on('message', (data, isBinary) => {
-    isUnknown = false;
-    socket.off('data', onBytes);
-    heardMs = clock.monotonic();
+    watch.heard();
     connection.receive(data as Buffer, isBinary);
   });
   webSocket.on('ping', (data) => {
-    heardMs = clock.monotonic();
+    watch.heard();
     pong.send(pongMessage(data));
   });
   // Too large, not masked, no UTF-8: `ws` has closed with the fitting status, after which nothing may follow.
   webSocket.on('error', () => {
     writer.release();
-    startClosing();
+    watch.startClosing();
   });
   webSocket.once('close', () => {
-    wheel.remove(item);
+    watch.stop();
     writer.release();
     connection.closed();
   });
-  wheel.schedule(item, clock.now() + CHECK_MS);
+}
+
+/** Cuts a client whose first message is too large for somebody who is not known yet (G9). */
+function boundFirstMessage(webSocket: WebSocket, socket: Socket, cut: () => void): void {
+  let isUnknown = true;
+  const bytesBefore = socket.bytesRead;
+  const onBytes = (): void => {
+    if (isUnknown && socket.bytesRead - bytesBefore > MAX_UNKNOWN_BYTES) cut();
+  };
+  socket.on('data', onBytes);
+  webSocket.once('message', () => {
+    // this chunk may hold the beginning of what follows as well
+    isUnknown = false;
+    socket.off('data', onBytes);
+  });
 }
