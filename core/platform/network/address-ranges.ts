@@ -48,8 +48,10 @@ export function parseAddressRanges(ranges: readonly string[]): AddressRanges {
     const plain = withoutZone(address);
     const family = isIP(plain);
     if (family === 0) return true;
-    const embedded = family === 6 ? embeddedIpv4(plain) : null;
+    const embedded = family === 6 ? ipv4Within(plain, MAPPED) : null;
     if (embedded !== null && rejects(embedded)) return true;
+    const translated = family === 6 ? ipv4Within(plain, NAT64) : null;
+    if (translated !== null && rejects(translated)) return true;
     if (listed.check(plain, family === 6 ? 'ipv6' : 'ipv4')) return true;
     if (!rejectLocal || embedded !== null) return false;
     return family === 4 ? LOCAL.check(plain, 'ipv4') : !PUBLIC_IPV6.check(plain, 'ipv6') || LOCAL.check(plain, 'ipv6');
@@ -83,13 +85,16 @@ function withoutZone(address: string): string {
   return percent === -1 ? address : address.slice(0, percent);
 }
 
-/** The IPv4 address inside `::ffff:a.b.c.d`, which the system connects to as IPv4; null for every other address. */
-function embeddedIpv4(address: string): string | null {
-  // URL writes IPv6 addresses in one canonical form, with the last 32 bits as two groups of hex digits.
-  const canonical = new URL(`http://[${address}]`).hostname;
-  const match = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(canonical);
+/** An IPv4 address that the system connects to as such. Written in the one canonical form of URLs: the last 32 bits as two groups of hex digits. */
+const MAPPED = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/;
+/** What a gateway connects to as IPv4 (RFC 6052). */
+const NAT64 = /^\[64:ff9b::(?:(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4}))?\]$/;
+
+/** Null when the address is not of this form. */
+function ipv4Within(address: string, form: RegExp): string | null {
+  const match = form.exec(new URL(`http://[${address}]`).hostname);
   if (match === null) return null;
-  const high = Number.parseInt(match[1]!, 16);
-  const low = Number.parseInt(match[2]!, 16);
+  const high = Number.parseInt(match[1] ?? '0', 16);
+  const low = Number.parseInt(match[2] ?? '0', 16);
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }

@@ -17,6 +17,7 @@ describe('address ranges (R-8)', () => {
         const ranges = parseAddressRanges([`${network}/${prefix}`]);
         expect(ranges.rejects(address)).toBe(inside);
         expect(ranges.rejects(`::ffff:${address}`)).toBe(inside);
+        expect(ranges.rejects(`64:ff9b::${address}`)).toBe(inside);
       }),
     );
   });
