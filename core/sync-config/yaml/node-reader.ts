@@ -60,7 +60,8 @@ export function createNodeReader(document: Document, source: string, diagnostics
     entries: (node, what, at) => {
       const map = follow(node);
       if (!isMap<Node, Node | null>(map)) return typeError(`${what} must be a map (key: value).`, map, at);
-      const piece = map.flow === true ? map.items.find(({ key, value }) => value === null && isPiece(key)) : null;
+      const piece =
+        map.flow === true ? map.items.find(({ key, value }) => value === null && isPiece(key, source)) : null;
       if (piece) {
         report(
           'error',
@@ -99,7 +100,7 @@ export function createNodeReader(document: Document, source: string, diagnostics
       }
       if (node.items.length === 0 && orNone === undefined)
         report('error', 'PSYNC_R1203', `"${entry.key.text}" must not be empty; add a query.`, entry.key);
-      const piece = node.flow === true ? node.items.slice(1).find(isPiece) : undefined;
+      const piece = node.flow === true ? node.items.slice(1).find((item) => isPiece(item, source)) : undefined;
       if (piece === undefined) return node.items.flatMap((item) => reader.query(item, what, entry.key) ?? []);
       const message = 'A list in [ ] ends an item at each comma; write each query in quotes, or after a - on a line.';
       report('error', 'PSYNC_R1201', message, piece);
@@ -142,10 +143,11 @@ const isInteger = (value: unknown): value is number => typeof value === 'number'
 /** What a query begins with, and what is no query but not a part of one either. */
 const BEGINS = /^(sel\w*|with|insert|update|delete|values|create|--|\/\*)/i;
 
-/** A part of a query that was cut at a comma. */
-function isPiece(node: Node | null): boolean {
-  if (!isScalar(node) || node.type !== 'PLAIN' || typeof node.value !== 'string') return false;
-  return node.value.includes(' ') && !BEGINS.test(node.value);
+/** Is it a part of a query that was cut at a comma? A word alone is none. */
+function isPiece(node: Node | null, source: string): boolean {
+  if (!isScalar(node) || node.type !== 'PLAIN') return false;
+  const text = source.slice(...spanOf(node, source));
+  return !BEGINS.test(text) && !/^[a-z_]*$/i.test(text);
 }
 
 function queryText(scalar: Scalar, sql: string, source: string): QueryText {

@@ -35,6 +35,7 @@ export function yamlFindings(document: Document, text: string): YamlFinding[] {
   return findings;
 }
 
+const SAME_COLUMN = 'All items of a list begin in the same column.';
 const QUOTE_IT = 'put the whole value in quotes, or write it after >-';
 
 /** Null where the library's own words do. */
@@ -52,20 +53,27 @@ function explain(code: ErrorCode, place: Place): Found | null {
     }
     case 'BLOCK_AS_IMPLICIT_KEY':
     case 'BLOCK_IN_FLOW':
-      return colonInValue(text, start);
+      return message.startsWith('A block sequence') ? { message: SAME_COLUMN } : colonInValue(text, start);
     case 'BAD_SCALAR_START':
       return { message: `A value cannot begin with ${text[start] ?? ''}; ${QUOTE_IT}.` };
     case 'BAD_DQ_ESCAPE':
-      return { message: `${message}; in double quotes a backslash is written \\\\, after >- as it is.` };
+      return {
+        message: `${message}; in double quotes a backslash is written \\\\, after >- as it is.`,
+        at: [start, start + 2],
+      };
     case 'TAG_RESOLVE_FAILED':
       return { message: 'A sync config has no tags; write the value itself.' };
-    case 'BAD_INDENT': {
-      const items = /^All (mapping|sequence) items/.exec(message)?.[1];
-      if (items === undefined) return null;
-      return { message: `All ${items === 'mapping' ? 'keys of a map' : 'items of a list'} begin in the same column.` };
-    }
+    case 'BAD_INDENT':
+      return badIndentation(place);
+    case 'MULTILINE_IMPLICIT_KEY':
+      return { message: 'A key stands on one line and ends with a colon.', at: restOfLine(text, start) };
     case 'MISSING_CHAR':
-      return message.startsWith('Missing closing') ? unclosedQuote(place) : null;
+      if (message.startsWith('Missing closing')) return unclosedQuote(place);
+      if (!message.startsWith('Implicit map keys')) return null;
+      return {
+        message: 'A key ends with a colon; if this belongs to the value above, indent it deeper than the key.',
+        at: restOfLine(text, start),
+      };
     case 'UNEXPECTED_TOKEN':
       return unexpected(place);
     default:
@@ -77,6 +85,10 @@ function explain(code: ErrorCode, place: Place): Found | null {
 function colonInValue(text: string, start: number): Found | null {
   const colon = start + text.slice(start).search(/:(\s|$)/);
   if (colon < start) return null;
+  const second = /^("[^"\n]*"|'[^'\n]*')\s+(?=[^\s,}])/.exec(text.slice(start, colon))?.[0].length ?? 0;
+  if (second > 0) {
+    return { message: 'Entries of { } are divided by commas; one is missing here.', at: [start + second, colon] };
+  }
   if (!text.slice(start, colon).includes('\n')) {
     return { message: `A colon and a space begin a key in YAML; ${QUOTE_IT}.`, at: [colon, colon + 1] };
   }
@@ -86,6 +98,29 @@ function colonInValue(text: string, start: number): Found | null {
       'This key is indented deeper than the one above, which has a value already; begin both in the same column.',
     at: afterIndentation(text, [key, colon]),
   };
+}
+
+function badIndentation({ text, start, message, document }: Place): Found | null {
+  const bracket = /end with a ([\]}])$/.exec(message)?.[1];
+  if (bracket !== undefined) {
+    const open = openBracket(document, start, text);
+    const found = `The ${bracket === '}' ? '{' : '['} is not closed; close it with ${bracket}.`;
+    return open < 0 ? { message: found } : { message: found, at: restOfLine(text, open) };
+  }
+  if (message.startsWith('All sequence items')) return { message: SAME_COLUMN };
+  return message.startsWith('All mapping items') ? { message: 'All keys of a map begin in the same column.' } : null;
+}
+
+/** The last one before `end` that is not closed there; -1 when there is none. */
+function openBracket(document: Document, end: number, text: string): number {
+  let open = -1;
+  visit(document, {
+    Collection: (_, { flow, range }) => {
+      if (flow !== true || !range || range[0] >= end) return;
+      if (!/[\]}]/.test(text[range[1] - 1] ?? '')) open = Math.max(open, range[0]);
+    },
+  });
+  return open;
 }
 
 function unclosedQuote({ document, start, text }: Place): Found | null {
