@@ -1,9 +1,10 @@
 /** YAML values of a test file as what they stand for: SQLite values of rows, JSON of tokens and parameters. */
-import { isAlias, isMap, isScalar, isSeq, visit, type Alias, type Document, type Node } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Alias, type Document, type Node } from 'yaml';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { renderValue } from '#core/sync-config/evaluate/output.ts';
 import { MAX_INTEGER, MIN_INTEGER } from '#core/sync-config/evaluate/numbers.ts';
 import type { SqliteValue } from '#core/sync-config/values.ts';
+import { resolveAliases } from '#core/sync-config/yaml/aliases.ts';
 
 /** Why a value cannot be read, at the node that is at fault. */
 export class ValueError extends Error {
@@ -70,22 +71,6 @@ export function createValueReader(document: Document): ValueReader {
       return { kind: 'scalar', value: sqliteValue(isScalar(target) ? target.value : null, target) };
     },
   };
-}
-
-/** What each alias of the document stands for: the last node above it with its anchor. */
-function resolveAliases(document: Document): Map<Alias, Node> {
-  const anchors = new Map<string, Node>();
-  const aliases = new Map<Alias, Node>();
-  visit(document, {
-    Alias: (_key, alias) => {
-      const target = anchors.get(alias.source);
-      if (target !== undefined) aliases.set(alias, target);
-    },
-    Value: (_key, node) => {
-      if (node.anchor !== undefined) anchors.set(node.anchor, node);
-    },
-  });
-  return aliases;
 }
 
 interface Build<T> {

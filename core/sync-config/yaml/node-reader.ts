@@ -1,7 +1,8 @@
 /** Reads YAML nodes as what they should be, and reports where they are not. */
-import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type Scalar } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Alias, type Document, type Node, type Scalar } from 'yaml';
 import type { SyncConfigCode } from '../codes.ts';
 import type { Diagnostics, FindingLevel } from '../compile/diagnostics.ts';
+import { resolveAliases } from './aliases.ts';
 import { scalarOffsets, type ScalarStyle } from './scalar-offsets.ts';
 import type { Key, QueryText } from './structure.ts';
 
@@ -39,7 +40,15 @@ export function createNodeReader(document: Document, source: string, diagnostics
     const [start, end] = spanOf(at, source);
     diagnostics.report(level, code, message, start, end);
   };
-  const follow = (node: Node | null): Node | null | undefined => resolveAlias(node, document, report);
+  let aliases: ReadonlyMap<Alias, Node> | null = null;
+  const follow = (node: Node | null): Node | null | undefined => {
+    if (!isAlias(node)) return node;
+    const found = (aliases ??= resolveAliases(document)).get(node);
+    if (found !== undefined) return found;
+    const message = `There is no anchor "${node.source}"; write &${node.source} before the value that is meant, or quote this.`;
+    report('error', 'PSYNC_R1101', message, node);
+    return undefined;
+  };
   const typeError = (message: string, node: Node | null | undefined, at: Key | null): null => {
     if (node !== undefined) report('error', 'PSYNC_R1201', message, isWritten(node) ? node : at);
     return null;
@@ -108,22 +117,6 @@ export function createNodeReader(document: Document, source: string, diagnostics
     },
   };
   return reader;
-}
-
-/** What an alias stands for; undefined after reporting when it stands for nothing. */
-function resolveAlias(node: Node | null, document: Document, report: NodeReader['report']): Node | null | undefined {
-  let target = node;
-  for (let depth = 0; isAlias(target) && depth < 10; depth++) {
-    const found: unknown = target.resolve(document);
-    if (found === undefined) {
-      const { source } = target;
-      const message = `There is no anchor "${source}"; write &${source} before the value that is meant, or quote this.`;
-      report('error', 'PSYNC_R1101', message, target);
-      return undefined;
-    }
-    target = found as Node;
-  }
-  return isAlias(target) ? null : target;
 }
 
 function spanOf(at: Key | Node | null, source: string): [start: number, end: number] {

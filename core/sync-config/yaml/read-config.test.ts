@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { createDiagnostics } from '../compile/diagnostics.ts';
 import { codesOf, compile, planOf, table } from '../testing/support.ts';
+import { readConfig } from './read-config.ts';
 
 const QUERY = 'SELECT * FROM t WHERE a = auth.user_id()';
 const optionsOf = (config: string) => {
@@ -141,4 +143,15 @@ describe('CTEs (S-55, S-111…S-118, S-686)', () => {
   test('a CTE that nothing reads is checked too', () => {
     expect(codesOf(withGlobal('c: SELECT nope() AS a FROM u', '', 'SELECT * FROM t'))).toEqual(['R2203']);
   });
+});
+
+test('thousands of aliases are read in one walk', () => {
+  const lines = Array.from({ length: 5000 }, (_, at) => `  s${at}: *a\n`);
+  const text = `config: { edition: 3 }\nstreams:\n  first: &a { query: SELECT * FROM t }\n${lines.join('')}`;
+  const diagnostics = createDiagnostics(text);
+  const started = performance.now();
+  expect(readConfig(text, diagnostics)?.streams).toHaveLength(5001);
+  expect(diagnostics.all()).toEqual([]);
+  // one walk each took minutes
+  expect(performance.now() - started).toBeLessThan(10_000);
 });
