@@ -18,6 +18,8 @@ import { createRequestIds } from './http/request-ids.ts';
 import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
 import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
+import { loadInspectorFiles } from './inspector/inspector-files.ts';
+import { addInspectorRoutes } from './inspector/inspector-route.ts';
 import { followRevocations } from './revocation/follow-revocations.ts';
 import { addWebSocketRoute } from './rsocket/websocket-route.ts';
 import { createSharedLines } from './session/shared-lines.ts';
@@ -32,7 +34,8 @@ export interface ApiWorkerOptions {
     readonly api: Pick<
       ApiConfig,
       'maxConcurrentConnections' | 'maxDataFetchConcurrency' | 'maxBucketsPerConnection' | 'maxParameterQueryResults'
-    >;
+    > &
+      Partial<Pick<ApiConfig, 'inspector'>>;
     readonly port: number;
     /** Address to listen on; default all. */
     readonly host?: string;
@@ -175,6 +178,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     onRefusedToken: metrics.authenticationFailed,
   });
   addWriteCheckpointRoutes(server, { store: storage.writeCheckpoints, coordination, tokenVerifier, feed });
+  if (api.inspector === true) addInspectorRoutes(server, { load: loadInspectorFiles, log });
   options.extraRoutes?.(server);
   // Before anybody is let in: who came too early would be refused for now. A storage that is away is tried again and again.
   await followRevocations({

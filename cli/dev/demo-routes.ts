@@ -2,14 +2,14 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Pool } from 'pg';
+import type { PageFile, PageFiles } from '#api-worker/inspector/bundle-page.ts';
 import { DEVELOPMENT_TOKEN_LIFETIME_SECONDS } from '#core/platform/limits.ts';
 import { applyUpload, UploadRefused, type UploadedOperation } from '../../demo/backend.ts';
-import type { StaticFile } from './bundle.ts';
 
 const USER = /^[\w.-]{1,64}$/;
 
 export interface DemoOptions {
-  readonly files: ReadonlyMap<string, StaticFile>;
+  readonly files: PageFiles;
   readonly pool: Pool;
   readonly secret: Buffer;
   readonly audience: string;
@@ -55,7 +55,7 @@ export function demoRoutes(options: DemoOptions): (server: FastifyInstance) => v
   };
 }
 
-function sendFile(reply: FastifyReply, file: StaticFile | undefined): FastifyReply {
+function sendFile(reply: FastifyReply, file: PageFile | undefined): FastifyReply {
   if (!file) return reply.code(404).send({ error: 'Not part of the demo.' });
   return reply.header('content-type', file.type).header('cache-control', 'no-cache').send(file.body);
 }

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { bundlePage, type PageFile } from '#api-worker/inspector/bundle-page.ts';
 import { realClock } from '#core/platform/clock.ts';
 import { parseServiceConfig } from '#core/platform/config/load.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
@@ -12,7 +13,6 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 import { runLifecycle, type Part, type ProcessEvents } from '#core/platform/lifecycle.ts';
 import { createLogger } from '#core/platform/logging.ts';
 import { compose, type Composed } from '../start.ts';
-import { bundleDemo, type StaticFile } from './bundle.ts';
 import { holdFolder } from './data-folder.ts';
 import { createDemoDatabases, SOURCE_DATABASE, STORAGE_DATABASE } from './demo-databases.ts';
 import { demoRoutes } from './demo-routes.ts';
@@ -57,7 +57,7 @@ async function runDev(context: {
   const log = createLogger({ ...config.logging });
   const pool = new pg.Pool({ connectionString: sourceUrl, max: 4 });
   pool.on('error', () => undefined);
-  const files = new Map<string, StaticFile>();
+  const files = new Map<string, PageFile>();
   const composed: Composed = compose({
     config,
     role: 'unified',
@@ -117,12 +117,12 @@ function postgresPart(postgres: EmbeddedPostgres, project: string): Part {
   };
 }
 
-function pagePart(project: string, files: Map<string, StaticFile>, pool: pg.Pool): Part {
+function pagePart(project: string, files: Map<string, PageFile>, pool: pg.Pool): Part {
   return {
     name: 'demo page',
     async start() {
       say('Bundling the demo page …');
-      for (const [path, file] of await bundleDemo(project)) files.set(path, file);
+      for (const [path, file] of await bundlePage(join(project, 'demo', 'page'))) files.set(path, file);
     },
     stop: () => pool.end(),
   };
@@ -150,6 +150,7 @@ port: ${options.port}
 client_auth:
   jwks: {keys: [{kty: oct, alg: HS256, kid: dev, k: ${options.secret.toString('base64url')}}]}
   audience: [${AUDIENCE}]
+api: {inspector: true}
 healthcheck: {probes: {use_http: true}}
 system: {logging: {level: warn, format: text}}
 `;
@@ -215,6 +216,7 @@ Next:
   edit demo/sync-config.yaml and save it: it is deployed at once
   change a row:      ${psql}${isInstalled ? '' : '\n                     (psql is not on this machine; on Debian: apt-get install postgresql-client)'}
   your own client:   endpoint http://localhost:${port}, a token from http://localhost:${port}/demo/token?user=alice
+  what alice gets:   http://localhost:${port}/inspector, with that token
   your own database: npx millrace start -c service.yaml (see README.md)
 
 Ctrl-C stops everything; the data stay.`);

@@ -1,4 +1,4 @@
-/** The demo page: the public web SDK, unmodified, against this instance. Bundled by `cli/dev/bundle.ts`. */
+/** The demo page: the public web SDK, unmodified, against this instance. Bundled by `cli/dev/dev.ts`. */
 import {
   column,
   PowerSyncDatabase,

@@ -16,7 +16,7 @@ export interface Fixture {
 }
 
 export interface FixtureOptions extends Partial<
-  Pick<InstanceOptions, 'apiParameters' | 'clientAuth' | 'extraYaml' | 'sourceKeys' | 'otherSources'>
+  Pick<InstanceOptions, 'api' | 'apiParameters' | 'clientAuth' | 'extraYaml' | 'sourceKeys' | 'otherSources'>
 > {
   readonly storage: 'mongodb' | 'postgresql';
   readonly redis?: boolean;
@@ -37,12 +37,13 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
       ? await (await mongodb()).createDatabase()
       : await (await postgres()).createDatabase();
   const prefix = options.redis ? (await redis()).createPrefix() : null;
-  const { apiParameters, clientAuth, extraYaml, sourceKeys, otherSources } = options;
+  const { api, apiParameters, clientAuth, extraYaml, sourceKeys, otherSources } = options;
   const instance = await createInstance({
     sourceUrl: options.loginUrl?.(source.url) ?? source.url,
     storage: { type: options.storage, url: storage.url },
     redis: prefix === null ? undefined : { url: prefix.url, prefix: prefix.prefix },
     syncConfig: options.syncConfig,
+    ...(api ? { api } : {}),
     ...(apiParameters ? { apiParameters } : {}),
     ...(clientAuth ? { clientAuth } : {}),
     ...(extraYaml ? { extraYaml } : {}),

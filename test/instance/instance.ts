@@ -25,6 +25,8 @@ export interface InstanceOptions {
   readonly sourceKeys?: Readonly<Record<string, string | number>>;
   /** Further keys of `client_auth`, in YAML: `jwks_uri: …`. */
   readonly clientAuth?: readonly string[];
+  /** Further keys of `api`, in YAML. */
+  readonly api?: readonly string[];
   /** Further lines of service.yaml, top level. */
   readonly extraYaml?: string;
   readonly logLevel?: string;
@@ -170,7 +172,7 @@ client_auth:
   jwks: {keys: [{kty: oct, alg: HS256, kid: test, k: ${secret.toString('base64url')}}]}
   audience: [${AUDIENCE}]${(options.clientAuth ?? []).map((key) => `\n  ${key}`).join('')}
 api:
-  tokens: [${ADMIN_TOKEN}]
+  tokens: [${ADMIN_TOKEN}]${(options.api ?? []).map((key) => `\n  ${key}`).join('')}
   parameters: {${parameters.map(([key, value]) => `${key}: ${value}`).join(', ')}}
 ${extraYaml}
 `;

@@ -118,6 +118,7 @@ describe('a documented configuration', () => {
         maxParameterQueryResults: 1000,
         checkpointRequestRetentionMs: 3_600_000,
         bucketCountCacheTtlMs: 3_600_000,
+        inspector: false,
       },
       telemetry: { prometheusPort: 9464 },
       healthcheck: { probes: { filesystem: false, http: 'on' } },

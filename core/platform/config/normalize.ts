@@ -223,6 +223,7 @@ function apiConfig(keys: ServiceConfigKeys, report: ConfigReport): ApiConfig {
       parameters?.bucket_count_cache_ttl_minutes,
       limits.DEFAULT_BUCKET_COUNT_CACHE_TTL_MINUTES,
     ),
+    inspector: keys.api?.inspector ?? false,
   };
 }
 

@@ -195,6 +195,8 @@ export interface ApiConfig {
   readonly maxParameterQueryResults: number;
   readonly checkpointRequestRetentionMs: number;
   readonly bucketCountCacheTtlMs: number;
+  /** The inspector's page is served at /inspector. */
+  readonly inspector: boolean;
 }
 
 export interface LoggingConfig {

@@ -157,6 +157,9 @@ const ClientAuthSchema = Type.Object(
 const ApiSchema = Type.Object(
   {
     tokens: Type.Optional(Type.Array(text('Bearer token of the admin API; use !env (O-56)'))),
+    inspector: optionalFlag(
+      'Serve the sync inspector at /inspector: a page that shows what a client with a given client token gets; default false',
+    ),
     parameters: Type.Optional(
       Type.Object(
         {
