@@ -23,6 +23,8 @@ export function humanExplanation(explanation: Explanation): string {
     .join('\n\n');
 }
 
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
+
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
 
@@ -53,7 +55,7 @@ function queryLines(explanation: Explanation): string[] {
     );
   }
   if (queries.otherStreams.length > 0) lines.push(`do not read the table: ${listed(queries.otherStreams)}`);
-  if (session.buckets !== null) lines.push(`the session has ${session.buckets} buckets in all`);
+  if (session.buckets !== null) lines.push(`the session has ${count(session.buckets, 'bucket')} in all`);
   return lines;
 }
 
@@ -92,7 +94,7 @@ function ruleLines(rule: RuleReport, prefix: string): string[] {
 function accessLines({ keys, keyCount, asked, because }: AccessReport, prefix: string, user: string): string[] {
   const has =
     keyCount === 0
-      ? 'none of its buckets'
+      ? 'no bucket of it'
       : listed(
           keys.map((key) => prefix + key),
           keyCount,
@@ -145,7 +147,7 @@ function clientLine(client: ClientReport): string {
       ? ['no session on this worker']
       : [
           `connected since ${connectedSince}`,
-          `${buckets} buckets`,
+          count(buckets ?? 0, 'bucket'),
           `checkpoint ${announced ?? 'none'} announced, ${completed ?? 'none'} sent completely`,
         ];
   parts.push(

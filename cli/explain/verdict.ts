@@ -209,7 +209,7 @@ interface RankedReason {
 function definitionReasons(
   { request, names }: VerdictFacts,
   stream: StreamReport,
-  { identity, rules, access }: DefinitionReport,
+  { identity, rules, access, butForTheRow }: DefinitionReport,
   elsewhere: readonly RowPlace[],
 ): RankedReason[] {
   const who = request.session.userId;
@@ -220,8 +220,8 @@ function definitionReasons(
       const [first] = because;
       if (first === undefined) return [];
       const all = because.map(describeRowReason).join('; ');
-      const rank =
-        (first.kind === 'filter' ? 1 : first.kind === 'null-key' ? 3 : 2) + (stream.subscribed.length > 0 ? 0.5 : 0);
+      if (butForTheRow) return [{ rank: 6, text: `${name} would give it, but ${all}.` }];
+      const rank = stream.subscribed.length > 0 ? 2 : 1;
       return [{ rank, text: `${name} does not select it, because ${all}.` }];
     });
   }
@@ -236,7 +236,7 @@ function definitionReasons(
   }
   const own = [...new Set(access.flatMap(({ keys }) => keys.map((key) => names.name(identity, key))))];
   const count = access.reduce((sum, { keyCount }) => sum + keyCount, 0);
-  const has = own.length === 0 ? 'none of its buckets' : listed(own, Math.max(count, own.length));
+  const has = own.length === 0 ? 'no bucket of it' : listed(own, Math.max(count, own.length));
   const reasons = [
     ...new Set(access.flatMap(({ because }) => because.map((reason) => describeAccessReason(reason, who)))),
   ];

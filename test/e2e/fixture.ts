@@ -31,6 +31,8 @@ export interface FixtureOptions extends Partial<
 export async function createFixture(options: FixtureOptions): Promise<Fixture> {
   const source = await (options.server ?? (await postgres())).createDatabase();
   const pool = new pg.Pool({ connectionString: source.url, max: 8 });
+  // a server that a test stops cuts idle connections
+  pool.on('error', () => undefined);
   await pool.query(options.schema);
   const storage: TestDatabase =
     options.storage === 'mongodb'

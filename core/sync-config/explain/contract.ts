@@ -97,6 +97,8 @@ export interface DefinitionReport {
   readonly access: readonly AccessReport[];
   /** Keys of buckets that hold the row and that the session has; null: not known. */
   readonly shared: readonly string[] | null;
+  /** Only the row is in the way: the session has a bucket that it would be in. */
+  readonly butForTheRow: boolean;
 }
 
 /** One stream or bucket definition, with those of its queries that read the table. */

@@ -25,6 +25,8 @@ export interface AccessQuestion {
   readonly read: ReadLookups;
   /** Keys of the definition that the row is in; empty: only what the session gets is asked. */
   readonly rowKeys: ReadonlySet<string>;
+  /** Keys that the row would be in, if the query took it; only where `rowKeys` is empty. */
+  readonly otherwise: ReadonlySet<string>;
   /** What the key positions are of the row. */
   readonly rowValues: readonly PlanExpr[];
   readonly rowPrint: PrintOptions;
@@ -34,6 +36,8 @@ export interface Access {
   readonly report: AccessReport;
   /** Those of `rowKeys` that the session has; null: not known. */
   readonly shared: readonly string[] | null;
+  /** The session has one of `otherwise`. */
+  readonly wouldShare: boolean;
 }
 
 /** Too many rows lead there. */
@@ -44,6 +48,7 @@ export async function explainAccess(question: AccessQuestion): Promise<Access> {
   const none = (because: readonly AccessReason[], shared: readonly string[] | null = []): Access => ({
     report: { through: question.through, keys: [], keyCount: 0, asked, because },
     shared,
+    wouldShare: false,
   });
   const session = sessionValues(question);
   const closed = question.querier.gates.flatMap((gate) => untrueParts(gate, session.valueOf));
@@ -182,7 +187,7 @@ function compare(
   components: readonly ResolvedComponent[],
   asked: readonly AskedLookup[],
 ): Access {
-  const { querier, rowKeys, through } = question;
+  const { querier, rowKeys, otherwise, through } = question;
   const fixed = querier.key.map((part) => (part.kind === 'value' ? keyText(session.valueOf(part.value)) : null));
   const has = membership(querier.key, fixed, components);
   const shared = [...rowKeys].filter((key) => has(valuesOf(key)));
@@ -195,7 +200,8 @@ function compare(
   const [first] = rowKeys;
   const because =
     shared.length > 0 || first === undefined ? [] : [mismatch(question, session, components, fixed, first)];
-  return { report: { through, keys: [...keys], keyCount, asked, because }, shared };
+  const wouldShare = [...otherwise].some((key) => has(valuesOf(key)));
+  return { report: { through, keys: [...keys], keyCount, asked, because }, shared, wouldShare };
 }
 
 type Key = PlanQuerier['key'];

@@ -84,6 +84,8 @@ const untrue = (kind: string, value: SqliteValue): boolean => {
 };
 
 interface Asker {
+  /** Buckets of the session. */
+  readonly granted: ReadonlySet<string>;
   readonly living: readonly Living[];
   readonly plan: SyncPlan;
   readonly request: SessionRequest;
@@ -147,6 +149,14 @@ function checkAccessReason(
 
 const count = ({ kinds }: Tally, kind: string): void => void kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
 
+/** The plan with nothing but keys in this definition. */
+function relaxed(plan: SyncPlan, identity: string): SyncPlan {
+  const id = { kind: 'column', name: 'id', value: { kind: 'text', value: 'x' } } as const;
+  const [bucket] = plan.buckets.filter((item) => item.identity === identity);
+  const rules = bucket?.rules.map((rule) => ({ ...rule, filters: [], outputs: [id] })) ?? [];
+  return { ...plan, buckets: bucket === undefined ? [] : [{ ...bucket, rules }], lookups: [] };
+}
+
 const nameOf = (place: { identity: string; key: string; objectType: string; objectId: string }): string =>
   JSON.stringify([place.identity, place.key, place.objectType, place.objectId]);
 
@@ -166,14 +176,22 @@ function checkStream(stream: StreamReport, explained: RowExplanation, living: Li
       else expect(access.because.length > 0).toBe(access.keyCount === 0);
       for (const reason of access.because) checkAccessReason(reason, access, asker, tally);
     }
+    // what is told of the filters is so without them
+    if (definition.butForTheRow) {
+      count(tally, 'but for the row');
+      const without = relaxed(asker.plan, definition.identity);
+      const { buckets } = contributionOf(without, living.table, living.row);
+      expect(held).toEqual([]);
+      expect(buckets.some(({ key }) => asker.granted.has(`${definition.identity} ${key}`))).toBe(true);
+    }
     const has = explained.places.some(({ definition: name }) => name === definition.name);
     expect((definition.shared ?? []).length > 0).toBe(has);
   }
   if (stream.subscribed.length === 0) count(tally, 'not-subscribed');
 }
 
-async function checkExplanation(living: Living, asker: Asker, tally: Tally): Promise<void> {
-  const { plan, request, replicator } = asker;
+async function checkExplanation(living: Living, about: Omit<Asker, 'granted'>, tally: Tally): Promise<void> {
+  const { plan, request, replicator } = about;
   const { table, row } = living;
   const explained = await explainRow({ plan, table, row, request, read: replicator.read });
   const session = await createSessionResolver(plan).resolve(request, replicator.read, LIMITS);
@@ -190,7 +208,7 @@ async function checkExplanation(living: Living, asker: Asker, tally: Tally): Pro
     expect(place.data).toBe(given.find((other) => nameOf(other) === nameOf(place))?.data);
     tally.places++;
   }
-  for (const stream of explained.streams) checkStream(stream, explained, living, asker, tally);
+  for (const stream of explained.streams) checkStream(stream, explained, living, { ...about, granted }, tally);
   const known = new Set([...explained.streams.map(({ name }) => name), ...explained.otherStreams]);
   expect([...known].toSorted()).toEqual(plan.streams.map(({ name }) => name).toSorted());
   checkLookups(explained, plan, living, tally);
@@ -227,7 +245,16 @@ describe('an explanation', () => {
     expect(tally.places).toBeGreaterThan(10);
     expect(tally.reevaluated).toBeGreaterThan(100);
     const told = [...tally.kinds.keys()];
-    for (const kind of ['filter', 'null-key', 'gate', 'null-value', 'other-value', 'no-lookup-row', 'not-subscribed'])
+    for (const kind of [
+      'filter',
+      'null-key',
+      'gate',
+      'null-value',
+      'other-value',
+      'no-lookup-row',
+      'not-subscribed',
+      'but for the row',
+    ])
       expect(told).toContain(kind);
   });
 });

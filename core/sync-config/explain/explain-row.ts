@@ -111,11 +111,13 @@ async function explainDefinition(
     .filter((rule) => matchesTable(rule.table, table))
     .map((rule) => explainBucketRule(question, stream, bucket, rule));
   const rowKeys = new Set(rules.flatMap(({ places }) => places.map(({ key }) => key)));
+  const otherwise = new Set(rowKeys.size > 0 ? [] : rules.flatMap((rule) => rule.otherwise));
   // of several that take the row, one stands for its values
   const taking = rules.find(({ places }) => places.length > 0) ?? rules[0];
   const access: AccessReport[] = [];
   const shared = new Set<string>();
   let unknown = false;
+  let wouldShare = false;
   for (const { reason, env } of chosen) {
     for (const querier of stream.queriers) {
       if (plan.buckets[querier.bucket] !== bucket) continue;
@@ -127,10 +129,12 @@ async function explainDefinition(
         legacy: stream.legacy,
         read,
         rowKeys,
+        otherwise,
         rowValues: taking?.rule.keys ?? [],
         rowPrint: printOptionsOf(taking?.rule ?? bucket.rules[0]!, stream.legacy),
       });
       access.push(explained.report);
+      wouldShare ||= explained.wouldShare;
       if (explained.shared === null) unknown = true;
       else for (const key of explained.shared) shared.add(key);
     }
@@ -142,6 +146,7 @@ async function explainDefinition(
       rules: rules.map(({ report }) => report),
       access,
       shared: unknown && shared.size === 0 ? null : [...shared].slice(0, MOST_SHOWN),
+      butForTheRow: wouldShare,
     },
     places: [...distinctPlaces(rules.flatMap(({ places }) => places))],
     has: (key) => shared.has(key),
@@ -162,6 +167,8 @@ interface ExplainedRule {
   readonly rule: PlanBucketRule;
   readonly report: RuleReport;
   readonly places: readonly RowPlace[];
+  /** Keys of buckets that the row would be in, if it had an id and passed the filters. */
+  readonly otherwise: readonly string[];
 }
 
 function explainBucketRule(
@@ -194,7 +201,12 @@ function explainBucketRule(
       (at) => at.identity === bucket.identity && at.objectType === objectType,
     );
     const places = known.map((at): RowPlace => ({ ...origin, ...at, data: null }));
-    return { rule, report: { ...report, ...taken(places), objectId: places[0]?.objectId ?? null }, places };
+    return {
+      rule,
+      report: { ...report, ...taken(places), objectId: places[0]?.objectId ?? null },
+      places,
+      otherwise: [],
+    };
   }
 
   const context = { plan, table, row, legacy: stream.legacy };
@@ -212,9 +224,24 @@ function explainBucketRule(
     },
   });
   const found = { ...report, ...taken(places), objectId: idValue === null ? null : cut(valueToText(idValue)) };
-  if (places.length > 0) return { rule, report: found, places };
+  if (places.length > 0) return { rule, report: found, places, otherwise: [] };
   const because = refused === null ? rowReasons(rule, [], context) : [refused];
-  return { rule, report: { ...found, because }, places };
+  return { rule, report: { ...found, because }, places, otherwise: keysOtherwise(question, bucket, rule, row) };
+}
+
+function keysOtherwise(
+  { plan, table }: RowQuestion,
+  bucket: PlanBucket,
+  rule: PlanBucketRule,
+  row: SourceRow,
+): string[] {
+  const id = { kind: 'column', name: 'id', value: { kind: 'text', value: '' } } as const;
+  const relaxed = { ...bucket, rules: [{ ...rule, filters: [], outputs: [id] }] };
+  const keys: string[] = [];
+  evaluateRow({ ...plan, buckets: [relaxed], lookups: [] }, table, row, {
+    bucket: (_definition, key) => void keys.push(key),
+  });
+  return keys;
 }
 
 /** What a row contributes to the definitions of a plan; of what nobody listens to nothing is told. */
