@@ -55,8 +55,9 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (session !== null) sessions.delete(session);
       onCount(--count);
     };
-    onCount(++count);
+    // counted last: what throws before has taken no place
     const report = createSessionReport({ request, log, figures, clock, onEnded });
+    onCount(++count);
     session = startSession(options, request, positions, sink, report);
     if (!hasEnded) sessions.set(session, { request, report });
     return session;

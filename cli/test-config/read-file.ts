@@ -1,9 +1,10 @@
 /** Text of a test file -> what it says, with every finding reported. */
-import { isScalar, parseDocument, type Document } from 'yaml';
+import { isScalar, type Document } from 'yaml';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import { DEFAULT_MAX_BUCKETS_PER_CONNECTION, DEFAULT_MAX_PARAMETER_QUERY_RESULTS } from '#core/platform/limits.ts';
 import type { Diagnostics } from '#core/sync-config/compile/diagnostics.ts';
 import type { Entry } from '#core/sync-config/yaml/node-reader.ts';
+import { parseYaml } from '#core/sync-config/yaml/parse-document.ts';
 import type { ConfigReference, SourceKind, TestFile } from './contract.ts';
 import { createFileReader, type FileReader } from './file-reader.ts';
 import { readTables, type KnownSources } from './read-tables.ts';
@@ -11,7 +12,6 @@ import { readTests } from './read-tests.ts';
 
 /** Longest accepted file, in UTF-16 units. */
 const MAX_LENGTH = 5_000_000;
-const STACK_ENDED = /call stack/i;
 
 /** Null exactly when there is an error among the findings. Never throws for what a file says. */
 export function readTestFile(text: string, diagnostics: Diagnostics): TestFile | null {
@@ -19,7 +19,7 @@ export function readTestFile(text: string, diagnostics: Diagnostics): TestFile |
     diagnostics.report('error', 'PSYNC_R1304', `The test file is longer than ${MAX_LENGTH} characters.`, 0, 1);
     return null;
   }
-  const document = parse(text, diagnostics);
+  const document = parseYaml(text, diagnostics, { intAsBigInt: true, customTags: ['binary'] });
   if (document === null) return null;
   try {
     const file = readTopLevel(document, createFileReader(document, text, diagnostics));
@@ -27,28 +27,6 @@ export function readTestFile(text: string, diagnostics: Diagnostics): TestFile |
   } catch (error) {
     if (!isCodedError(error, 'PSYNC_R1304')) throw error;
     diagnostics.report('error', 'PSYNC_R1304', error.description, 0, 1);
-    return null;
-  }
-}
-
-function parse(text: string, diagnostics: Diagnostics): Document | null {
-  try {
-    const document = parseDocument(text, {
-      prettyErrors: false,
-      logLevel: 'silent',
-      uniqueKeys: true,
-      merge: false,
-      intAsBigInt: true,
-      customTags: ['binary'],
-    });
-    for (const { message, pos } of [...document.errors, ...document.warnings]) {
-      if (STACK_ENDED.test(message)) throw new RangeError(message);
-      diagnostics.report('error', 'PSYNC_R1101', message, pos[0], pos[1]);
-    }
-    return diagnostics.errorCount() > 0 ? null : document;
-  } catch {
-    // the parser recurses: absurdly deep nesting ends its stack
-    diagnostics.report('error', 'PSYNC_R1101', 'The YAML cannot be read; it is nested too deeply.', 0, 1);
     return null;
   }
 }

@@ -18,8 +18,12 @@ const one = (lines: string): string => `${HEAD}${TABLES}tests:\n  - name: t\n${l
 
 /** Name, file, and findings as `line:column code message`; of errors alone. */
 const WRONG: readonly (readonly [string, string, ...string[]])[] = [
-  ['no YAML', 'tests: [ {', '1:11 R1101 Flow map in block collection must be sufficiently indented and end with a }'],
-  ['a key twice', `${HEAD}${TESTS}${TESTS}`, '9:1 R1101 Map keys must be unique'],
+  ['no YAML', 'tests: [ {', '1:10 R1101 The { is not closed; close it with }.'],
+  [
+    'a key twice',
+    `${HEAD}${TESTS}${TESTS}`,
+    '9:1 R1101 The key "tests" stands in this map twice; rename or remove one.',
+  ],
   ['an empty file', '', '1:1 R1201 The test file must be a map (key: value).'],
   ['a list', '- tests', '1:1 R1201 The test file must be a map (key: value).'],
   ['neither sync config nor tests', '{}', '1:1 R1203 A test file needs "sync_config", the path of a sync config.'],

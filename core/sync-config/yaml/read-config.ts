@@ -1,14 +1,12 @@
 /** YAML text -> structure, with every finding reported (S-28…S-60, S-216…S-219, S-485). */
-import { parseDocument, type Document } from 'yaml';
 import type { Diagnostics } from '../compile/diagnostics.ts';
 import type { ValueOptions } from '../plan.ts';
 import { createNodeReader, type Entry, type NodeReader } from './node-reader.ts';
-import { yamlFindings } from './yaml-findings.ts';
+import { parseYaml } from './parse-document.ts';
 import type { ConfigStructure, CteConfig, EventConfig, LegacyConfig, QueryText, StreamConfig } from './structure.ts';
 
 /** Longest accepted file, in UTF-16 units. */
 const MAX_LENGTH = 1_000_000;
-const STACK_ENDED = /call stack/i;
 
 /** Null when nothing can be read at all. Never throws. */
 export function readConfig(text: string, diagnostics: Diagnostics): ConfigStructure | null {
@@ -16,27 +14,11 @@ export function readConfig(text: string, diagnostics: Diagnostics): ConfigStruct
     diagnostics.report('error', 'PSYNC_R1102', `The sync config is longer than ${MAX_LENGTH} characters.`, 0, 1);
     return null;
   }
-  const document = parse(text, diagnostics);
+  const document = parseYaml(text, diagnostics);
   if (document === null) return null;
   const reader = createNodeReader(document, text, diagnostics);
   const entries = reader.entries(document.contents, 'The sync config', null);
   return entries === null ? null : readTopLevel(entries, reader);
-}
-
-function parse(text: string, diagnostics: Diagnostics): Document | null {
-  try {
-    // with logLevel silent a second document would be ignored
-    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', uniqueKeys: true, merge: false });
-    if (document.errors.some(({ message }) => STACK_ENDED.test(message))) throw new RangeError('nested too deeply');
-    for (const { message, start, end } of yamlFindings(document, text)) {
-      diagnostics.report('error', 'PSYNC_R1101', message, start, end);
-    }
-    return diagnostics.errorCount() > 0 ? null : document;
-  } catch {
-    // the parser recurses: absurdly deep nesting ends its stack, which it throws or reports, at a depth that varies
-    diagnostics.report('error', 'PSYNC_R1101', 'The YAML cannot be read; it is nested too deeply.', 0, 1);
-    return null;
-  }
 }
 
 const TOP_LEVEL = ['config', 'with', 'streams', 'bucket_definitions', 'event_definitions'];
