@@ -18,6 +18,7 @@ CREATE PUBLICATION powersync FOR ALL TABLES;
 INSERT INTO lists SELECT 'list-' || i, 'List ' || i, NULL FROM generate_series(1, 40) i;
 INSERT INTO members VALUES ('m-1', 'list-2', 'alice'), ('m-2', 'list-3', 'alice'), ('m-3', 'list-3', 'bob');
 INSERT INTO items SELECT 'item-' || i, 'list-' || 1 + i % 40, CASE WHEN i % 2 = 0 THEN 'alice' ELSE 'bob' END, 'Item ' || i, i, i % 5 = 0 FROM generate_series(1, 600) i;
+INSERT INTO notes SELECT 'big-' || i, 'big', (SELECT string_agg(md5(random()::text || i || j), '') FROM generate_series(1, 20) j) FROM generate_series(1, 3000) i;
 INSERT INTO notes VALUES ('note-1', 'sails', 'Reef early & <b>often</b>'), ('note-2', 'ropes', 'Dry them');`;
 
 const SYNC_CONFIG = `config:
@@ -202,6 +203,56 @@ test('a changed row, a new one and a lost one arrive while one looks', async () 
     .getByText(/checkpoint \d+ announced: 1 bucket changed/)
     .first()
     .waitFor();
+});
+
+test('a slow download: high priorities first, progress on the way, checksums at its end', async () => {
+  const page = await open();
+  const network = await page.context().newCDPSession(page);
+  await network.send('Network.enable');
+  const token = await fixture.instance.token('dave');
+  const limits = { offline: false, latency: 0, uploadThroughput: -1 };
+  await network.send('Network.emulateNetworkConditions', { ...limits, downloadThroughput: 250_000 });
+  await connect(page, token, { streams: 'notes {"topic": "big"}' });
+  let seen: string[][] = [];
+  await until(
+    'some of priority 3 and all of priority 1',
+    async () => {
+      seen = await cells(page, 'priorities');
+      const [first, last] = [seen[0]?.[3], seen.at(-1)?.[3]];
+      return first === '40 / 40' && last !== undefined && !/^(0|3,000) /.test(last);
+    },
+    LIVE_MS,
+    () => JSON.stringify(seen),
+  );
+  expect(await page.locator('#status').textContent()).toMatch(/^connected · downloading \d+ %$/);
+  const states = (await cells(page, 'buckets')).map((row) => row.at(-1));
+  expect(states).toContain('downloading');
+  expect(states).not.toContain('differs');
+  await picture(page, 'downloading');
+  await network.send('Network.emulateNetworkConditions', { ...limits, downloadThroughput: -1 });
+  await untilEqual(page);
+  expect((await cells(page, 'priorities')).at(-1)![3]).toBe('3,000 / 3,000');
+});
+
+test('a write checkpoint of this client is shown when the stream has reached it (S-545)', async () => {
+  const page = await open();
+  const token = await fixture.instance.token('alice');
+  await connect(page, token);
+  await untilEqual(page);
+  const line = await page
+    .locator('#log')
+    .getByText(/client [0-9a-f-]{36}/)
+    .textContent();
+  const clientId = /client ([0-9a-f-]{36})/.exec(line!)![1]!;
+  const response = await fetch(`${service.endpoint}/write-checkpoint2.json?client_id=${clientId}`, {
+    headers: { authorization: `Token ${token}` },
+  });
+  const { data } = (await response.json()) as { data: { write_checkpoint: string } };
+  await until(
+    'the write checkpoint',
+    async () => (await fact(page, 'write-checkpoint')) === data.write_checkpoint,
+    LIVE_MS,
+  );
 });
 
 test('connection parameters and subscriptions are used, and rows are shown as text', async () => {

@@ -83,13 +83,13 @@ async function connect(options: SessionOptions): Promise<void> {
   showStatus('connecting', 'connecting …');
   byId('who').textContent = `as ${options.user}`;
   byId('session').hidden = false;
-  byId('disconnect').hidden = false;
   try {
     session = await openSession(options, {
       changed: () => void refresh(),
       happened: writeLog,
       refused: (code, text) => void leave(`${code}: ${text}`),
     });
+    byId('disconnect').hidden = false;
     void refresh();
   } catch (error) {
     await leave(`The local database cannot be opened: ${(error as Error).message}`);
