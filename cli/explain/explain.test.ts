@@ -49,6 +49,7 @@ interface World {
   readonly maxBuckets?: number;
 }
 
+const isRows = (source: readonly Row[] | Partial<FoundRows>): source is readonly Row[] => Array.isArray(source);
 const found = (rows: readonly Row[], id: string): FoundRows => ({
   table: BOATS,
   report: null,
@@ -158,7 +159,7 @@ async function ask(id: string, world: World, more: object = {}): Promise<Explana
         ? null
         : async ({ text }) => {
             if (source instanceof Error) throw source;
-            return Array.isArray(source) ? found(source as readonly Row[], text) : { ...found([], text), ...source };
+            return isRows(source) ? found(source, text) : { ...found([], text), ...source };
           },
     limits: { maxBuckets, maxParameterResults: 1000 },
     sessions: () => [],
