@@ -1,4 +1,5 @@
 /** Differences in words, one line each. */
+import { describeRowReason } from '#core/sync-config/explain/describe.ts';
 import type { MissingReason } from '#core/sync-config/try-out/missing-row.ts';
 import type { Difference } from './contract.ts';
 
@@ -45,9 +46,9 @@ export function describeMissing(reason: MissingReason): string {
     case 'rejected':
       return `the row cannot be synced, [${reason.code}] ${reason.reason}`;
     case 'no-key':
-      return 'a value of the row that the query compares is null, or no element of a list in it fits';
+      return listed(reason.because.map(describeRowReason));
     case 'filtered':
-      return 'no query of the stream selects the row: a condition is not true for it';
+      return `no query of the stream selects the row: ${listed(reason.because.map(describeRowReason))}`;
   }
 }
 

@@ -90,8 +90,8 @@ describe('expect', () => {
     const expected = 'expect: { lists: { lists: [l1, l2, l3, l4, l5], todos: [1] }, todos: { todos: [1] } }';
     expect(await run(`user: alice\n${expected}`)).toEqual([
       'lists: - lists/l2 (missing: the row is in lists|0["bob"]; the session has lists|0["alice"])',
-      'lists: - lists/l3 (missing: no query of the stream selects the row: a condition is not true for it)',
-      'lists: - lists/l4 (missing: a value of the row that the query compares is null, or no element of a list in it fits)',
+      'lists: - lists/l3 (missing: no query of the stream selects the row: archived = 0 is false (archived is 1))',
+      'lists: - lists/l4 (missing: owner is NULL, which equals nothing)',
       'lists: - lists/l5 (missing: no row of public.lists in this file gives this id)',
       'lists: - todos/1 (missing: no query of the stream gives rows of this table; they give lists)',
       'todos: - todos/1 (missing: the session does not have the stream; name it under "subscriptions")',

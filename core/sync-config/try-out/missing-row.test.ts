@@ -81,7 +81,10 @@ streams:
 `;
     const log: FixtureTable = { ...table('log_2026', ['id']), rows: [['hidden']] };
     const asked = await why(config, [log], 'u');
-    expect(asked.why('s', 'log_2026', 'hidden')).toEqual({ kind: 'filtered' });
+    expect(asked.why('s', 'log_2026', 'hidden')).toMatchObject({
+      kind: 'filtered',
+      because: [{ kind: 'filter', value: '0' }],
+    });
     expect(asked.why('s', 'items', 'x')).toEqual({ kind: 'other-table', tables: ['log_2026', 'things'] });
     expect(asked.why('s', 'things', 'x')).toEqual({ kind: 'no-row', sources: ['public.items'] });
   });
@@ -97,7 +100,10 @@ streams:
 `;
     const rows = [['n', '[]', 'x'.repeat(4_000_000)]];
     const asked = await why(config, [{ ...table('notes', ['id', 'readers', 'text']), rows }], 'u');
-    expect(asked.why('s', 'notes', 'n')).toEqual({ kind: 'no-key' });
+    expect(asked.why('s', 'notes', 'n')).toMatchObject({
+      kind: 'no-key',
+      because: [{ kind: 'no-elements', sql: 'readers' }],
+    });
     expect(asked.why('s', 'copies', 'n')).toMatchObject({ kind: 'rejected', code: 'PSYNC_S1002' });
   });
 });

@@ -2,6 +2,8 @@
 import { createTableEvaluator } from '../evaluate/table-evaluator.ts';
 import { matchesTable } from '../evaluate/matches-table.ts';
 import { readsElement } from '../evaluate/rule.ts';
+import type { RowReason } from '../explain/contract.ts';
+import { rowReasons } from '../explain/explain-rule.ts';
 import type { PlanBucket, PlanBucketRule, PlanExpr, SyncPlan } from '../plan.ts';
 import type { FixtureTable, ReplicatedRows, RowOrigin } from './replicate.ts';
 import { rowName, type TriedSession } from './try-session.ts';
@@ -18,9 +20,9 @@ export type MissingReason =
   /** The row cannot be synced (S-265, S-641). */
   | { readonly kind: 'rejected'; readonly code: string; readonly reason: string }
   /** The row passes the filters, but a value that is compared with the session is null, or no element of a list fits. */
-  | { readonly kind: 'no-key' }
+  | { readonly kind: 'no-key'; readonly because: readonly RowReason[] }
   /** A filter is not true for the row. */
-  | { readonly kind: 'filtered' };
+  | { readonly kind: 'filtered'; readonly because: readonly RowReason[] };
 
 /** Knows of every row that the queries read, whoever gets it. */
 export interface RowFinder {
@@ -64,9 +66,28 @@ export function createRowFinder(
       (row) => fills(row) && origins.some((at) => at.table === row.origin.table && at.row === row.origin.row),
     );
     if (refused !== undefined) return { kind: 'rejected', code: refused.code, reason: refused.reason };
-    return passing.has(name) ? { kind: 'no-key' } : { kind: 'filtered' };
+    const [origin] = origins;
+    const because = filling.flatMap(({ rules }) =>
+      rules.filter(gives).flatMap((rule) => reasonsOf(plan, stream, rule, tables, origin)),
+    );
+    return { kind: passing.has(name) ? 'no-key' : 'filtered', because };
   };
   return { whyMissing, exists: (stream, table, id) => rowsOf(stream).all.has(rowName(table, id)) };
+}
+
+/** What in the row the rule does not accept; of several rows that give the same id, one stands for all. */
+function reasonsOf(
+  plan: SyncPlan,
+  stream: string,
+  rule: PlanBucketRule,
+  tables: readonly FixtureTable[],
+  origin: RowOrigin | undefined,
+): RowReason[] {
+  const table = tables[origin?.table ?? -1];
+  const row = table?.rows[origin?.row ?? -1];
+  if (table === undefined || row === undefined || !matchesTable(rule.table, table)) return [];
+  const legacy = plan.streams.some(({ name, legacy: isLegacy }) => name === stream && isLegacy);
+  return rowReasons(rule, [], { plan, table, row, legacy });
 }
 
 /** Names of the client tables that a rule fills: its alias, else the names of the source tables that it reads (S-212, S-255). */
