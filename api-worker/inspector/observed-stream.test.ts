@@ -25,6 +25,7 @@ const step = fc.oneof(
   }),
   fc.record({ kind: fc.constant('data' as const) }),
   fc.record({ kind: fc.constant('complete' as const) }),
+  fc.record({ kind: fc.constant('partial' as const), priority: fc.nat({ max: 3 }) }),
   fc.record({ kind: fc.constant('keepalive' as const) }),
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
@@ -34,6 +35,7 @@ interface Model {
   readonly writeCheckpoint: bigint | null;
   readonly buckets: ReadonlyMap<string, BucketEntry>;
   readonly isComplete: boolean;
+  readonly priority: number;
 }
 
 function encode(encoding: LineEncoding, step: Step, model: Model | null): EncodedLine {
@@ -54,27 +56,30 @@ function encode(encoding: LineEncoding, step: Step, model: Model | null): Encode
       });
     case 'complete':
       return encoding.checkpointComplete(lastOpId);
+    case 'partial':
+      return encoding.partialCheckpointComplete(lastOpId, step.priority);
     case 'keepalive':
       return encoding.tokenExpiresIn(60);
   }
 }
 
 function next(model: Model | null, step: Step): Model | null {
-  if (step.kind === 'complete') return model && { ...model, isComplete: true };
+  if (step.kind === 'complete') return model && { ...model, isComplete: true, priority: Infinity };
+  if (step.kind === 'partial') return model && { ...model, priority: step.priority };
   if (step.kind !== 'checkpoint' && step.kind !== 'diff') return model;
   if (step.kind === 'diff' && model === null) return null;
   const kept = step.kind === 'diff' ? [...model!.buckets].filter(([name]) => !step.removed.includes(name)) : [];
   const changed = step.entries.map((bucket) => [bucket.bucket, bucket] as const);
-  return { ...step, buckets: new Map([...kept, ...changed]), isComplete: false };
+  return { ...step, buckets: new Map([...kept, ...changed]), isComplete: false, priority: -1 };
 }
 
 const summary = (
   opIdText: string,
   writeCheckpointText: string | null,
   buckets: Iterable<{ bucket: string; checksum: number; count: number; priority: number }>,
-  isComplete: boolean,
+  complete: readonly [isComplete: boolean, priority: number],
 ): unknown => [
-  ...[opIdText, writeCheckpointText, isComplete],
+  ...[opIdText, writeCheckpointText, ...complete],
   [...buckets].map(({ bucket, checksum, count, priority }) => [bucket, checksum >>> 0, count, priority]).toSorted(),
 ];
 
@@ -106,14 +111,17 @@ describe.each([
         expect(lines).toBe(steps.length);
         expect(
           checkpoint &&
-            summary(checkpoint.opId, checkpoint.writeCheckpoint, checkpoint.buckets.values(), checkpoint.isComplete),
+            summary(checkpoint.opId, checkpoint.writeCheckpoint, checkpoint.buckets.values(), [
+              checkpoint.isComplete,
+              checkpoint.completePriority,
+            ]),
         ).toEqual(
           model &&
             summary(
               String(model.opId),
               model.writeCheckpoint === null ? null : String(model.writeCheckpoint),
               model.buckets.values(),
-              model.isComplete,
+              [model.isComplete, model.priority],
             ),
         );
         if (checkpoint) expect(checkpoint.problems).toEqual(['s: Too much']);

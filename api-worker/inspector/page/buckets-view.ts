@@ -12,8 +12,8 @@ type Check = readonly [text: string, state: 'good' | 'busy' | 'bad', title: stri
 function checksumOf(checkpoint: Checkpoint | null, announced: AnnouncedBucket | undefined, local?: LocalBucket): Check {
   // The SDK keeps no record of a bucket that was always empty.
   const isThere = local ? local.lastOp === checkpoint?.opId : announced?.count === 0;
-  if (!announced || !isThere || checkpoint?.isComplete !== true)
-    return ['downloading', 'busy', 'Compared when the checkpoint is complete'];
+  if (!announced || !isThere || announced.priority > (checkpoint?.completePriority ?? -1))
+    return ['downloading', 'busy', 'Compared when the checkpoint is complete for this priority'];
   const [there, here] = [announced.checksum >>> 0, local?.checksum ?? 0];
   const title = `service ${hex(there)}, here ${hex(here)}`;
   if (there !== here) return ['differs', 'bad', title];

@@ -15,6 +15,8 @@ export interface Checkpoint {
   readonly buckets: ReadonlyMap<string, AnnouncedBucket>;
   /** Everything of it has been sent. */
   readonly isComplete: boolean;
+  /** Buckets with this priority number or a smaller one are there; -1: none yet (S-498). */
+  readonly completePriority: number;
   /** What the service says about single subscriptions: `stream: message`. */
   readonly problems: readonly string[];
 }
@@ -59,10 +61,16 @@ export function afterLine(
     return { checkpoint, event: `checkpoint ${checkpoint.opId} announced: ${changed} changed${removed}` };
   }
   if ('checkpoint_complete' in line && before)
-    return { checkpoint: { ...before, isComplete: true }, event: `checkpoint ${before.opId} complete` };
+    return {
+      checkpoint: { ...before, isComplete: true, completePriority: Infinity },
+      event: `checkpoint ${before.opId} complete`,
+    };
   const partial = line['partial_checkpoint_complete'] as { readonly priority: number } | undefined;
   if (partial && before)
-    return { checkpoint: before, event: `checkpoint ${before.opId}: priority ${partial.priority} complete` };
+    return {
+      checkpoint: { ...before, completePriority: partial.priority },
+      event: `checkpoint ${before.opId}: priority ${partial.priority} complete`,
+    };
   return { checkpoint: before };
 }
 
@@ -71,7 +79,14 @@ function announced(
   buckets: ReadonlyMap<string, AnnouncedBucket>,
   problems: readonly string[],
 ): Checkpoint {
-  return { opId: last_op_id, writeCheckpoint: write_checkpoint ?? null, buckets, isComplete: false, problems };
+  return {
+    opId: last_op_id,
+    writeCheckpoint: write_checkpoint ?? null,
+    buckets,
+    isComplete: false,
+    completePriority: -1,
+    problems,
+  };
 }
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
