@@ -65,11 +65,11 @@ describe('queries as text again, for what follows', () => {
 });
 
 describe('a condition that changes changes the plan, or the query is refused (G4)', () => {
-  test('every accepted query of the documents and tests', { timeout: 120_000 }, () => {
+  test('every accepted query of the documents and tests', { timeout: 300_000 }, () => {
     expect(known.length).toBeGreaterThan(300);
     const verdicts = noVerdicts();
     for (const item of known) judgeMutants(item, verdicts);
-    expect(verdicts.refused + verdicts.changed).toBeGreaterThan(10 * known.length);
+    expect(verdicts.refused + verdicts.changed).toBeGreaterThan(8 * known.length);
     // few changes mean the same, and the data that shows this tells almost all others apart
     expect(verdicts.equivalent).toBeLessThan(known.length / 20);
     expect(verdicts.toldApart / verdicts.asked).toBeGreaterThan(0.8);

@@ -191,11 +191,19 @@ function columnMutants(expr: Expr & { kind: 'column' }, tables: Tables): Mutant<
   ];
 }
 
-const COMPARISONS: readonly BinaryOperator[] = ['=', '!=', '<', '>', '<=', '>='];
+/** What a comparison is mistaken for: its opposite, and its neighbour. */
+const COMPARISONS: Readonly<Partial<Record<BinaryOperator, readonly BinaryOperator[]>>> = {
+  '=': ['!=', '>='],
+  '!=': ['=', '<'],
+  '<': ['>=', '<='],
+  '>': ['<=', '>='],
+  '<=': ['>', '<'],
+  '>=': ['<', '>'],
+};
 
 function binaryMutants(expr: Expr & { kind: 'binary' }, tables: Tables): Mutant<Expr>[] {
   if (expr.op === 'and' || expr.op === 'or') return conditionMutants(expr, tables);
-  const others = COMPARISONS.includes(expr.op) ? COMPARISONS.filter((op) => op !== expr.op) : [];
+  const others = COMPARISONS[expr.op] ?? [];
   const rightOf = (right: Expr): Expr => (expr.op === '->' || expr.op === '->>' ? right : grouped(right));
   return [
     ...others.map((op) => ({ what: 'another comparison', tree: { ...expr, op } })),
