@@ -4,12 +4,11 @@ import { integerOrReal, realToText } from '../numbers.ts';
 import { compact, eachChild, rootOf, stringEnd, stringValue, valueEnd } from './scan.ts';
 import { locate, type JsonPath } from './path.ts';
 
-/** The JSON text a value stands for: text as it is, numbers as JSON numbers; blobs and null are none. */
+/** The JSON text a value stands for: text as it is, numbers as JSON numbers; blobs, null and infinities are none. */
 function jsonText(value: SqliteValue): string | null {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'number')
-    return Number.isFinite(value) ? realToText(value) : value > 0 ? '9.0e+999' : '-9.0e+999';
+  if (typeof value === 'number') return Number.isFinite(value) ? realToText(value) : null;
   return null;
 }
 
