@@ -27,7 +27,7 @@ const TABLES = [
     c_bytea: 'bytea',
   }),
   table('default', 'other', 'announcements', { id: 'text[]' }),
-  table('orders', 'shop', 'orders', { id: 'int(10) unsigned', area: 'polygon', odd: 'vector(3)' }),
+  table('orders', 'shop', 'orders', { id: 'int(10) unsigned', area: 'polygon', odd: 'hologram(3)' }),
 ];
 
 async function ask(answer: SourceTables, authorization = 'Token secret') {
@@ -100,7 +100,7 @@ test('tables by connection and schema, with the types of columns', async () => {
                     columns: [
                       column('id', 4, 'int(10) unsigned'),
                       column('area', 1, 'polygon'),
-                      column('odd', 0, 'vector(3)'),
+                      column('odd', 0, 'hologram(3)'),
                     ],
                   },
                 ],
