@@ -21,6 +21,8 @@ describe('the shared MongoDB', () => {
         changeStreamPreAndPostImages: { enabled: true },
       });
       const changes = rows.watch([], { fullDocument: 'required' });
+      // opens it: what happens before that is not in it
+      expect(await changes.tryNext()).toBeNull();
       const first = changes.next();
       await client.withSession((session) =>
         session.withTransaction(async () => {
