@@ -1,9 +1,10 @@
 /** Dart, for `package:powersync` (Dart 3.3 or later, for the extension type). */
 import type { ClientStream } from '#core/sync-config/client-schema.ts';
 import type { EmitSchema } from './contract.ts';
-import { identifiersFor, words } from './identifiers.ts';
+import { words } from './identifiers.ts';
 import { columnLines, file, header, indented, tableNotes } from './lines.ts';
 import { literal } from './literals.ts';
+import { namedStreams } from './named-streams.ts';
 
 /** Keywords, also those that are so only in some places, and members of every object. */
 const TAKEN = words(`
@@ -39,17 +40,16 @@ export const emitDart: EmitSchema = (schema) =>
 
 function typedStreams(streams: readonly ClientStream[]): string[] {
   if (streams.length === 0) return [];
-  const functions = identifiersFor(
-    streams.map(({ name }) => name),
-    { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
-  );
-  const lines = streams.map(({ name, parameters }) => {
-    const identifiers = identifiersFor(parameters, { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' });
-    const declared = parameters.map((parameter) => `required Object? ${identifiers.get(parameter)}`).join(', ');
-    const given = parameters.map((parameter) => `${text(parameter)}: ${identifiers.get(parameter)}`).join(', ');
+  const named = namedStreams(streams, {
+    functions: { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
+    parameters: { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' },
+  });
+  const lines = named.map(({ name, identifier: callable, parameters }) => {
+    const declared = parameters.map(({ identifier }) => `required Object? ${identifier}`).join(', ');
+    const given = parameters.map(({ name, identifier }) => `${text(name)}: ${identifier}`).join(', ');
     return parameters.length === 0
-      ? `  SyncStream ${functions.get(name)}() => _db.syncStream(${text(name)});`
-      : `  SyncStream ${functions.get(name)}({${declared}}) => _db.syncStream(${text(name)}, {${given}});`;
+      ? `  SyncStream ${callable}() => _db.syncStream(${text(name)});`
+      : `  SyncStream ${callable}({${declared}}) => _db.syncStream(${text(name)}, {${given}});`;
   });
   return ['extension type TypedSyncStreams(PowerSyncDatabase _db) {', ...lines, '}'];
 }

@@ -4,6 +4,7 @@ import type { EmitSchema } from './contract.ts';
 import { identifiersFor, words } from './identifiers.ts';
 import { columnLines, file, header, indented, tableNotes } from './lines.ts';
 import { literal } from './literals.ts';
+import { namedStreams } from './named-streams.ts';
 
 /** Members of every object, what the classes themselves are and use, and their names. */
 const MEMBERS = words(`
@@ -70,17 +71,16 @@ function appSchema(schema: ClientSchema): string[] {
 
 function typedStreams(streams: readonly ClientStream[]): string[] {
   if (streams.length === 0) return [];
-  const functions = identifiersFor(
-    streams.map(({ name }) => name),
-    { form: 'PascalCase', reserved: MEMBERS, fallback: 'Stream' },
-  );
-  const blocks = streams.map(({ name, parameters }) => {
-    const identifiers = identifiersFor(parameters, { form: 'camelCase', reserved: KEYWORDS, fallback: 'parameter' });
-    const declared = parameters.map((parameter) => `object ${identifiers.get(parameter)}`).join(', ');
-    const given = parameters.map((parameter) => `[${text(parameter)}] = ${identifiers.get(parameter)}`).join(', ');
+  const named = namedStreams(streams, {
+    functions: { form: 'PascalCase', reserved: MEMBERS, fallback: 'Stream' },
+    parameters: { form: 'camelCase', reserved: KEYWORDS, fallback: 'parameter' },
+  });
+  const blocks = named.map(({ name, identifier: callable, parameters }) => {
+    const declared = parameters.map(({ identifier }) => `object ${identifier}`).join(', ');
+    const given = parameters.map(({ name, identifier }) => `[${text(name)}] = ${identifier}`).join(', ');
     const dictionary = parameters.length === 0 ? '' : `, new Dictionary<string, object> { ${given} }`;
     return [
-      `    public ISyncStream ${functions.get(name)}(${declared}) =>`,
+      `    public ISyncStream ${callable}(${declared}) =>`,
       `        db.SyncStream(${text(name)}${dictionary});`,
     ].join('\n');
   });

@@ -1,9 +1,10 @@
 /** Kotlin, for `com.powersync:core`. */
 import type { ClientSchema } from '#core/sync-config/client-schema.ts';
 import type { EmitSchema } from './contract.ts';
-import { identifiersFor, words } from './identifiers.ts';
+import { words } from './identifiers.ts';
 import { columnLines, file, header, indented, tableNotes } from './lines.ts';
 import { literal } from './literals.ts';
+import { namedStreams } from './named-streams.ts';
 
 /** Keywords, what the functions themselves use, and members of every object, also those of Java. */
 const TAKEN = words(`
@@ -55,16 +56,15 @@ function imports({ tables, streams }: ClientSchema): string[] {
 
 function typedStreams({ streams }: ClientSchema): string[] {
   if (streams.length === 0) return [];
-  const functions = identifiersFor(
-    streams.map(({ name }) => name),
-    { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
-  );
-  const blocks = streams.map(({ name, parameters }) => {
-    const identifiers = identifiersFor(parameters, { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' });
-    const declared = parameters.map((parameter) => `${identifiers.get(parameter)}: JsonParam`).join(', ');
-    const given = parameters.map((parameter) => `${text(parameter)} to ${identifiers.get(parameter)}`).join(', ');
+  const named = namedStreams(streams, {
+    functions: { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
+    parameters: { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' },
+  });
+  const blocks = named.map(({ name, identifier: callable, parameters }) => {
+    const declared = parameters.map(({ identifier }) => `${identifier}: JsonParam`).join(', ');
+    const given = parameters.map(({ name, identifier }) => `${text(name)} to ${identifier}`).join(', ');
     return [
-      `    fun ${functions.get(name)}(${declared}): SyncStream =`,
+      `    fun ${callable}(${declared}): SyncStream =`,
       `        db.syncStream(${text(name)}${parameters.length === 0 ? '' : `, mapOf(${given})`})`,
     ].join('\n');
   });

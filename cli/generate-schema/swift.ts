@@ -1,9 +1,10 @@
 /** Swift, for the package `PowerSync`. */
 import type { ClientStream } from '#core/sync-config/client-schema.ts';
 import type { EmitSchema } from './contract.ts';
-import { identifiersFor, words } from './identifiers.ts';
+import { words } from './identifiers.ts';
 import { columnLines, file, header, indented, tableNotes } from './lines.ts';
 import { literal } from './literals.ts';
+import { namedStreams } from './named-streams.ts';
 
 /** Keywords, and what the functions themselves use. */
 const TAKEN = words(`
@@ -46,16 +47,15 @@ export const emitSwift: EmitSchema = (schema) =>
 
 function typedStreams(streams: readonly ClientStream[]): string[] {
   if (streams.length === 0) return [];
-  const functions = identifiersFor(
-    streams.map(({ name }) => name),
-    { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
-  );
-  const blocks = streams.map(({ name, parameters }) => {
-    const identifiers = identifiersFor(parameters, { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' });
-    const declared = parameters.map((parameter) => `${identifiers.get(parameter)}: JsonValue`).join(', ');
-    const given = parameters.map((parameter) => `${text(parameter)}: ${identifiers.get(parameter)}`).join(', ');
+  const named = namedStreams(streams, {
+    functions: { form: 'camelCase', reserved: TAKEN, fallback: 'stream' },
+    parameters: { form: 'camelCase', reserved: TAKEN, fallback: 'parameter' },
+  });
+  const blocks = named.map(({ name, identifier: callable, parameters }) => {
+    const declared = parameters.map(({ identifier }) => `${identifier}: JsonValue`).join(', ');
+    const given = parameters.map(({ name, identifier }) => `${text(name)}: ${identifier}`).join(', ');
     return [
-      `    func ${functions.get(name)}(${declared}) -> any SyncStream {`,
+      `    func ${callable}(${declared}) -> any SyncStream {`,
       `        db.syncStream(name: ${text(name)}, params: ${parameters.length === 0 ? 'nil' : `[${given}]`})`,
       '    }',
     ].join('\n');
