@@ -4,9 +4,9 @@ import type { DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync
 import { verifyAdminToken } from '#core/platform/auth/admin-token.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { Diagnostic, SyncPlan } from '#core/sync-config/contract.ts';
-import { formatDiagnostic, type Deployment } from './deploy.ts';
-import { adminValidation, planBody, syncRulesValidation, type Validation } from './validation.ts';
+import type { SyncPlan } from '#core/sync-config/contract.ts';
+import { formatDiagnostic, type Deployment, type SchemaWarnings } from './deploy.ts';
+import { adminValidation, planBody, syncRulesValidation, type ValidateText } from './validation.ts';
 
 export interface AdminRoutesOptions {
   readonly tokens: readonly string[];
@@ -14,12 +14,11 @@ export interface AdminRoutesOptions {
   readonly fromFile: boolean;
   readonly configs: () => SyncConfigStore;
   readonly connections: readonly SourceConnection[];
-  validate(text: string): Promise<Validation>;
+  readonly validate: ValidateText;
   now(): number;
   /** `retryBlocked`: a first copy that waits for an operator begins again (R-109). */
   deploy(text: string, how: { reprocess?: boolean; retryBlocked?: boolean }): Promise<Deployment>;
-  /** What only the sources' tables show (S-33). Never rejects. */
-  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
+  readonly schemaWarnings: SchemaWarnings;
   diagnostics(request: { content: boolean }): Promise<object>;
 }
 
@@ -75,7 +74,7 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
       }
       const text = textOf(request.body);
       const { version, warnings } = await options.deploy(text, { retryBlocked: true });
-      const found = [...warnings, ...(await options.schemaWarnings(text))];
+      const found = [...warnings, ...(await options.schemaWarnings(text, warnings))];
       return { data: { slot_name: slotOf(version), warnings: found.map(formatDiagnostic) } };
     });
     scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) =>

@@ -34,18 +34,20 @@ export function compilerFor(connections: readonly SourceConnection[]): CompileFo
 
 /**
  * What only the tables of the sources show: names that do not exist, or not in this case (S-33, S-247). Nothing of it stops a deployment, so
- * that it is looked for afterwards. Empty when a source cannot be read.
+ * that it is looked for afterwards. `known`: what was found without them. Empty when a source cannot be read. Never rejects.
  */
-export async function schemaWarnings(
-  text: string,
-  { compile, sourceTables }: { readonly compile: CompileForInstance; readonly sourceTables: ReadSourceTables },
-): Promise<readonly Diagnostic[]> {
-  const { tables } = await sourceTables();
-  if (tables === null) return [];
-  const placeOf = ({ code, startOffset, endOffset }: Diagnostic): string => `${code}:${startOffset}:${endOffset}`;
-  const known = new Set(compile(text).diagnostics.map(placeOf));
-  return compile(text, tables).diagnostics.filter((item) => !known.has(placeOf(item)));
+export type SchemaWarnings = (text: string, known: readonly Diagnostic[]) => Promise<readonly Diagnostic[]>;
+
+export function schemaWarningsWith(compile: CompileForInstance, sourceTables: ReadSourceTables): SchemaWarnings {
+  return async (text, known) => {
+    const { tables } = await sourceTables();
+    if (tables === null) return [];
+    const places = new Set(known.map(placeOf));
+    return compile(text, tables).diagnostics.filter((item) => !places.has(placeOf(item)));
+  };
 }
+
+const placeOf = ({ code, startOffset, endOffset }: Diagnostic): string => `${code}:${startOffset}:${endOffset}`;
 
 export interface Deployment {
   readonly version: DeployedVersion;

@@ -8,7 +8,7 @@ import type { PresentFinding } from '#replicator/findings.ts';
 import type { SourceStatus } from '#replicator/sources/contract.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
 import { tableUse } from './table-uses.ts';
-import { diagnosticBody, type Validation } from './validation.ts';
+import { diagnosticBody, type ValidateText } from './validation.ts';
 
 /** A source that has not been heard of for this long counts as not connected, where no replicator of this process knows better. */
 const SILENT_MS = 3 * 60_000;
@@ -19,7 +19,7 @@ export interface DiagnosticsOptions {
   /** Reports of this process' replicator; empty in API processes. */
   readonly reports: () => readonly SourceReport[];
   /** Of a version's sync config: its warnings, against the tables as they are now. */
-  readonly validate: (text: string) => Promise<Validation>;
+  readonly validate: ValidateText;
   readonly now: () => number;
 }
 

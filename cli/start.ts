@@ -21,7 +21,14 @@ import { createSessionResolver } from '#core/sync-config/evaluate/session-resolv
 import { startReplicator, type Replicator } from '#replicator/main.ts';
 import type { SourceReport } from '#replicator/report.ts';
 import { adminRoutes } from './admin-routes.ts';
-import { compilerFor, deploySyncConfig, formatDiagnostic, schemaWarnings, type Deployment } from './deploy.ts';
+import {
+  compilerFor,
+  deploySyncConfig,
+  formatDiagnostic,
+  schemaWarningsWith,
+  type Deployment,
+  type SchemaWarnings,
+} from './deploy.ts';
 import { createDiagnostics } from './diagnostics.ts';
 import { addExplainRoute } from './explain-route.ts';
 import { explainDependencies } from './explain/dependencies.ts';
@@ -30,7 +37,7 @@ import { replicatorMetrics } from './replicator-metrics.ts';
 import { addRevokeRoute } from './revoke-route.ts';
 import { schemaRoute } from './schema-route.ts';
 import { readSourceTables, rememberSourceTables } from './source-tables.ts';
-import { validateText } from './validation.ts';
+import { createValidation } from './validation.ts';
 import { VERSION } from './version.ts';
 
 export type Role = 'unified' | 'sync' | 'api';
@@ -78,8 +85,7 @@ export interface Composed {
   /** Of this process' replicator. */
   reports(): readonly SourceReport[];
   deploy(text: string): Promise<Deployment>;
-  /** Warnings about what the sources' tables do not have (S-33). Never rejects. */
-  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
+  readonly schemaWarnings: SchemaWarnings;
 }
 
 /** Everything a process of a role consists of, in the order of its start. Nothing runs yet. */
@@ -97,7 +103,8 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   const { connections } = config.replication;
   const compile = compilerFor(connections);
   const sourceTables = rememberSourceTables(() => readSourceTables(connections, { log, clock }), clock);
-  const warningsOf = (text: string): Promise<readonly Diagnostic[]> => schemaWarnings(text, { compile, sourceTables });
+  const schemaWarnings = schemaWarningsWith(compile, sourceTables);
+  const validate = createValidation(compile, sourceTables);
   let storage: BucketStorage;
   let coordination: Coordination;
   let replicator: Replicator | null = null;
@@ -153,12 +160,14 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
           const text = await readSyncConfig(config.syncConfig);
           const { version, warnings } = await deploy(text);
           const say = (found: readonly Diagnostic[]): void => {
-            for (const { code, line, column, ...rest } of found)
-              log.warn({ code, line, column }, formatDiagnostic({ code, line, column, ...rest }));
+            for (const warning of found) {
+              const { code, line, column } = warning;
+              log.warn({ code, line, column }, formatDiagnostic(warning));
+            }
           };
           say(warnings);
           // A source that does not answer delays neither the start nor the deployment.
-          void warningsOf(text).then(say);
+          void schemaWarnings(text, warnings).then(say);
           log.info({ version: version.version, state: version.state }, 'Sync config deployed');
         } catch (error) {
           if (config.syncConfig.exitOnError) throw error;
@@ -215,17 +224,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
               configs: () => storage.configs,
               connections,
               now: () => clock.now(),
-              validate: (text) => validateText(text, { compile, sourceTables }),
+              validate,
               deploy,
-              schemaWarnings: warningsOf,
-              diagnostics: (request) =>
-                createDiagnostics({
-                  config,
-                  storage,
-                  reports,
-                  validate: (text) => validateText(text, { compile, sourceTables }),
-                  now: () => clock.now(),
-                })(request),
+              schemaWarnings,
+              diagnostics: createDiagnostics({ config, storage, reports, validate, now: () => clock.now() }),
             });
             schemaRoute(server, { tokens: config.api.tokens, connections, sourceTables });
             addRevokeRoute(server, {
@@ -269,6 +271,6 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
     close: () => health.close(),
     reports,
     deploy: (text) => deploy(text),
-    schemaWarnings: warningsOf,
+    schemaWarnings,
   };
 }

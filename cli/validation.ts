@@ -10,13 +10,30 @@ export interface Validation extends SourceTables {
   readonly result: CompileResult;
 }
 
-/** Compiles against the tables of the sources as far as they can be read. */
-export async function validateText(
-  text: string,
-  { compile, sourceTables }: { readonly compile: CompileForInstance; readonly sourceTables: ReadSourceTables },
-): Promise<Validation> {
-  const sources = await sourceTables();
-  return { ...sources, result: compile(text, sources.tables) };
+export type ValidateText = (text: string) => Promise<Validation>;
+
+/** The active sync config, the one that is being deployed, and what somebody is working on. */
+const REMEMBERED_TEXTS = 4;
+
+/**
+ * Compiles against the tables of the sources as far as they can be read. The last few texts are remembered while those are the same: a
+ * dashboard asks for diagnostics every few seconds.
+ */
+export function createValidation(compile: CompileForInstance, sourceTables: ReadSourceTables): ValidateText {
+  let against: SourceTables | null = null;
+  const remembered = new Map<string, Validation>();
+  return async (text) => {
+    const sources = await sourceTables();
+    if (sources !== against) remembered.clear();
+    against = sources;
+    const known = remembered.get(text);
+    if (known !== undefined) return known;
+    const validation = { ...sources, result: compile(text, sources.tables) };
+    const [oldest] = remembered.keys();
+    if (oldest !== undefined && remembered.size >= REMEMBERED_TEXTS) remembered.delete(oldest);
+    remembered.set(text, validation);
+    return validation;
+  };
 }
 
 /** `POST /api/admin/v1/validate`, as the field's tools read it; `valid`, codes, lines and columns are ours. */

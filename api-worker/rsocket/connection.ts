@@ -14,6 +14,7 @@ import {
   errorFrame,
   FrameError,
   keepaliveFrame,
+  MAX_REQUEST_N,
   RSOCKET_ERROR,
   type ClientFrame,
 } from './frames.ts';
@@ -247,7 +248,8 @@ export function createConnection(options: ConnectionOptions): Connection {
         return;
       case 'request n':
         if (active?.stream === frame.stream) active.sink.request(frame.n);
-        else if (request?.stream === frame.stream) request.initialN = Math.min(request.initialN + frame.n, 0x7fff_ffff);
+        else if (request?.stream === frame.stream)
+          request.initialN = Math.min(request.initialN + frame.n, MAX_REQUEST_N);
         return;
       case 'cancel':
       case 'error':

@@ -2,8 +2,7 @@
 import { watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import type { Diagnostic } from '#core/sync-config/contract.ts';
-import { formatDiagnostic, type Deployment } from '../deploy.ts';
+import { formatDiagnostic, type Deployment, type SchemaWarnings } from '../deploy.ts';
 
 /** Editors write a file in several steps. */
 const SETTLE_MS = 150;
@@ -21,8 +20,7 @@ export interface SyncConfigFileOptions {
   /** How it is called in messages. */
   readonly name: string;
   deploy(text: string): Promise<Deployment>;
-  /** What only the tables of the source show. */
-  schemaWarnings(text: string): Promise<readonly Diagnostic[]>;
+  readonly schemaWarnings: SchemaWarnings;
   say(text: string): void;
 }
 
@@ -40,7 +38,7 @@ export function syncConfigFile({ path, name, deploy, schemaWarnings, say }: Sync
     known = text;
     try {
       const { version, warnings } = await deploy(text);
-      for (const warning of [...warnings, ...(await schemaWarnings(text))])
+      for (const warning of [...warnings, ...(await schemaWarnings(text, warnings))])
         say(`${name}: ${formatDiagnostic(warning)}`);
       if (deployed > 0) {
         const what =
