@@ -43,7 +43,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
-          include: ['test/{e2e,faults,browser,oracle}/**/*.e2e.test.ts'],
+          include: ['test/{e2e,faults,browser,oracle,cluster}/**/*.e2e.test.ts'],
           exclude: skip,
           testTimeout: 180_000,
           hookTimeout: 300_000,

@@ -18,7 +18,8 @@ const rules: Rule[] = [
   },
   { folder: 'core', may: ['core'] },
   // Source modules are the replicator's own business, buckets everybody's but the operator's.
-  { folder: 'operator', may: ['core/platform', 'core/protocol', 'core/sync-config', 'core/coordination'] },
+  { folder: 'operator', may: ['core/platform', 'core/protocol', 'core/sync-config', 'core/coordination', 'crds'] },
+  { folder: 'crds', may: [] },
   { folder: 'replicator', may: ['core'] },
   { folder: 'api-worker', may: ['core'] },
   { folder: 'compactor', may: ['core'] },
