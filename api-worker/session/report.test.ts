@@ -60,3 +60,16 @@ test('a client cannot fill the log', async () => {
   expect(entries('Sync stream started')).toHaveLength(1);
   for (const entry of harness.logged) expect(JSON.stringify(entry).length).toBeLessThan(6000);
 });
+
+test('names of streams that the sync config does not have, within bounds (S-65)', async () => {
+  const subscriptions = Array.from({ length: 1000 }, (_, at) => ({
+    stream: `${at}-${'x'.repeat(300)}`,
+    parameters: null,
+  }));
+  await session({ streams: { subscriptions } });
+  const [checkpoint] = entries('New checkpoint');
+  const names = checkpoint!['unknown_streams'] as string[];
+  expect(names).toHaveLength(10);
+  expect(names[0]).toMatch(/^0-x+…$/);
+  expect(JSON.stringify(names).length).toBeLessThan(1200);
+});

@@ -39,6 +39,8 @@ export interface SessionReport {
     /** The list of buckets is news. */
     setChanged: boolean;
     lookups: number;
+    /** Streams that the client asks for and nobody knows: a developer looks for them in the log (S-65). */
+    unknownStreams: readonly string[];
     names: () => string[];
   }): void;
   page(page: Page, stream: string): void;
@@ -59,6 +61,9 @@ const LOGGED_NAMES = 100;
 /** What a client may make us log in one text. */
 const LOGGED_TEXT = 500;
 const LOGGED_PARAMETERS = 4000;
+/** Names that only the client made up. */
+const LOGGED_UNKNOWN = 10;
+const LOGGED_NAME = 100;
 
 export function createSessionReport(options: {
   readonly request: SyncRequest;
@@ -98,7 +103,7 @@ export function createSessionReport(options: {
       bucketNames,
     }),
     started: () => log.info(identity(), 'Sync stream started'),
-    announced({ op, writeCheckpoint, setChanged, lookups, names }) {
+    announced({ op, writeCheckpoint, setChanged, lookups, unknownStreams, names }) {
       announced = { op, writeCheckpoint };
       bucketNames = names;
       if (!setChanged) {
@@ -117,6 +122,10 @@ export function createSessionReport(options: {
         buckets: list.length,
         parameter_results: lookups,
         bucket_names: list.slice(0, LOGGED_NAMES).map((name) => cut(name, LOGGED_TEXT)),
+        unknown_streams:
+          unknownStreams.length === 0
+            ? undefined
+            : unknownStreams.slice(0, LOGGED_UNKNOWN).map((name) => cut(name, LOGGED_NAME)),
       };
       log.info(fields, 'New checkpoint');
     },

@@ -14,6 +14,8 @@ export interface Resolution {
   readonly streams: readonly StreamEntry[];
   /** To tell whether the list differs from what the client has. */
   readonly streamsText: string;
+  /** Asked for, and not in the sync config (S-65): the client shows them as inactive. */
+  readonly unknownStreams: readonly string[];
   /** Followed; whoever drops the resolution unfollows them. */
   readonly lookups: Set<LookupEntry>;
 }
@@ -43,11 +45,18 @@ export async function resolveSession(
       maxParameterResults: limits.maxParameterResults,
     });
     const streams = resolved.streams.map(({ name, isDefault, errors }) => ({ name, isDefault, errors }));
-    return { resolution: { op, version, streams, streamsText: JSON.stringify(streams), lookups }, resolved };
+    const streamsText = JSON.stringify(streams);
+    const unknownStreams = unknownOf(request, streams);
+    return { resolution: { op, version, streams, streamsText, unknownStreams, lookups }, resolved };
   } catch (error) {
     for (const entry of lookups) feed.unfollowLookup(entry, follower);
     throw error;
   }
+}
+
+function unknownOf({ subscriptions }: SyncRequest, streams: readonly StreamEntry[]): string[] {
+  const known = new Set(streams.map(({ name }) => name));
+  return [...new Set(subscriptions.map(({ stream }) => stream).filter((name) => !known.has(name)))];
 }
 
 function lookupId(version: ActiveVersion, identity: string): number {

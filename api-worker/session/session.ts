@@ -288,7 +288,7 @@ export function startSession(
 
   /** Tells the client of the newest state, and starts to send what it needs for it. Supersedes what is half sent (S-580). */
   function announce(): void {
-    const { version, streams, streamsText, lookups } = resolution!;
+    const { version, streams, streamsText, lookups, unknownStreams } = resolution!;
     const op = isStale() ? resolution!.op : feed.current!.op;
     const full = isFull();
     const first = announced === null;
@@ -310,6 +310,7 @@ export function startSession(
       writeCheckpoint: number,
       setChanged: full || removed.length > 0,
       lookups: lookups.size,
+      unknownStreams,
       names: holdings.names,
     });
     deliver(op, buckets);

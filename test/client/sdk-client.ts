@@ -20,7 +20,8 @@ export interface SdkClient {
     method?: 'http' | 'websocket';
   }): Promise<void>;
   disconnect(): Promise<void>;
-  subscribe(stream: string, parameters?: Record<string, unknown>): Promise<void>;
+  /** Parameters that are no object are passed on as they are. */
+  subscribe(stream: string, parameters?: unknown): Promise<void>;
   query<T = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<T[]>;
   execute(sql: string, values?: unknown[]): Promise<void>;
   status(): Promise<SdkStatus>;

@@ -9,6 +9,8 @@ import {
   SyncStreamConnectionMethod,
   Table,
   column,
+  createConsoleLogger,
+  LogLevels,
   type PowerSyncBackendConnector,
   type SyncStreamSubscription,
 } from '@powersync/node';
@@ -28,7 +30,7 @@ export type SdkCommand =
       readonly method: 'http' | 'websocket';
     }
   | { readonly kind: 'disconnect' }
-  | { readonly kind: 'subscribe'; readonly stream: string; readonly parameters: Record<string, unknown> | null }
+  | { readonly kind: 'subscribe'; readonly stream: string; readonly parameters: unknown }
   | { readonly kind: 'query'; readonly sql: string; readonly values: unknown[] }
   | { readonly kind: 'execute'; readonly sql: string; readonly values: unknown[] }
   | { readonly kind: 'status' }
@@ -44,11 +46,22 @@ export interface SdkStatus {
   readonly waitingUploads: number;
   /** WebSockets that were opened so far. */
   readonly webSockets: number;
+  readonly streams: readonly SdkStream[];
+  /** What it wrote to its log as a warning. */
+  readonly warnings: readonly string[];
+}
+
+export interface SdkStream {
+  readonly name: string;
+  readonly parameters: unknown;
+  readonly active: boolean;
+  readonly hasSynced: boolean;
 }
 
 let database: PowerSyncDatabase;
 const subscriptions: SyncStreamSubscription[] = [];
 let webSockets = 0;
+const warnings: string[] = [];
 subscribe('undici:websocket:open', () => webSockets++);
 
 async function run(command: SdkCommand): Promise<unknown> {
@@ -66,7 +79,11 @@ async function run(command: SdkCommand): Promise<unknown> {
     case 'disconnect':
       return database.disconnect();
     case 'subscribe':
-      subscriptions.push(await database.syncStream(command.stream, command.parameters ?? undefined).subscribe());
+      subscriptions.push(
+        await database
+          .syncStream(command.stream, (command.parameters ?? undefined) as Record<string, unknown>)
+          .subscribe(),
+      );
       return undefined;
     case 'query':
       return database.getAll(command.sql, command.values);
@@ -87,7 +104,14 @@ async function open(folder: string, tables: Readonly<Record<string, SdkTable>>):
       new Table(Object.fromEntries(Object.entries(columns).map(([key, type]) => [key, column[type]]))),
     ]),
   );
+  const console_ = createConsoleLogger();
   database = new PowerSyncDatabase({
+    logger: {
+      log(record) {
+        if (record.level >= LogLevels.warn) warnings.push(record.message);
+        console_.log(record);
+      },
+    },
     schema: new Schema(schema),
     database: { dbFilename: 'app.db', dbLocation: folder, implementation: { type: 'node:sqlite' } },
   });
@@ -129,6 +153,10 @@ async function status(): Promise<SdkStatus> {
     uploadError: now.dataFlowStatus.uploadError?.message ?? null,
     waitingUploads: count,
     webSockets,
+    streams: (now.syncStreams ?? []).map(({ subscription: { name, parameters, active, hasSynced } }) => ({
+      ...{ name, parameters, active, hasSynced },
+    })),
+    warnings,
   };
 }
 
