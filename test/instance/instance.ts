@@ -49,7 +49,8 @@ export interface Service {
 }
 
 export interface Instance {
-  start(role: 'unified' | 'sync' | 'api'): Promise<Service>;
+  /** On a free port, or the given one: that of a process before it. */
+  start(role: 'unified' | 'sync' | 'api', port?: number): Promise<Service>;
   /** Runs a one-shot command with this instance's configuration. */
   run(...words: string[]): Promise<{ code: number | null; output: string }>;
   token(userId: string, claims?: Readonly<Record<string, unknown>>, seconds?: number): Promise<string>;
@@ -102,8 +103,8 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
     return file;
   };
   const instance: Instance = {
-    async start(role) {
-      const port = await freePort();
+    async start(role, at) {
+      const port = at ?? (await freePort());
       const service = spawnService(
         role,
         port,
