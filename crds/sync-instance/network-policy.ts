@@ -1,0 +1,45 @@
+import { type Static, Type } from 'typebox';
+import { labelSelector } from './scheduling.ts';
+import { flag, list, rule, section, text } from './schema-parts.ts';
+
+const cidr = (description: string) => text(description, { maxLength: 43, pattern: '^[0-9a-fA-F.:]+/[0-9]{1,3}$' });
+
+const Peer = section(
+  'Who may connect, as in a NetworkPolicy.',
+  {
+    podSelector: Type.Optional(labelSelector('Pods with these labels.')),
+    namespaceSelector: Type.Optional(labelSelector('Namespaces with these labels.')),
+    ipBlock: Type.Optional(
+      section('Addresses.', {
+        cidr: cidr('A range of addresses.'),
+        except: Type.Optional(
+          list('Ranges within it that are left out.', cidr('A range of addresses.'), { maxItems: 20 }),
+        ),
+      }),
+    ),
+  },
+  {
+    rules: [
+      rule(
+        'has(self.ipBlock) ? !has(self.podSelector) && !has(self.namespaceSelector) : has(self.podSelector) || has(self.namespaceSelector)',
+        'Give either ipBlock, or podSelector, namespaceSelector or both.',
+      ),
+    ],
+  },
+);
+
+export const NetworkPolicy = section(
+  'NetworkPolicies of the parts.',
+  {
+    enabled: flag('Make them.', true),
+    apiFrom: list('Who may connect to the API workers. None: everybody.', Peer, { maxItems: 20, default: [] }),
+    metricsFrom: list('Who may read metrics, probes and status. None: everybody in the cluster.', Peer, {
+      maxItems: 20,
+      default: [],
+    }),
+  },
+  { default: {} },
+);
+
+/** @public */
+export type NetworkPolicySpec = Static<typeof NetworkPolicy>;

@@ -1,0 +1,105 @@
+import { type Static, Type } from 'typebox';
+import { annotations, configMapKeyRef, labels, secretKeyRef } from './metadata-names.ts';
+import { Affinity, Toleration, TopologySpreadConstraint } from './scheduling.ts';
+import { intOrString, list, listByKey, map, rule, section, text } from './schema-parts.ts';
+
+/**
+ * What may be said about the pods of each part. It is a list of what is allowed: everything else of a pod (users,
+ * privileges, volumes, commands) is the operator's, which keeps them to the restricted Pod Security Standard.
+ */
+
+/** Kubernetes' own form of quantities (resource.Quantity). */
+const quantityPattern =
+  '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$';
+
+const quantities = (description: string) =>
+  map(description, intOrString('A quantity, such as `500m` or `1Gi`.', { pattern: quantityPattern, maxLength: 32 }), {
+    maxProperties: 8,
+    default: {},
+  });
+
+const Resources = section(
+  'CPU and memory of the container. The heap gets 80 % of the memory limit.',
+  {
+    requests: quantities('What is kept free for it.'),
+    limits: quantities('What it gets at most.'),
+  },
+  {
+    default: {},
+    rules: [
+      rule(
+        '[self.requests, self.limits].all(part, part.all(name, quantity(string(part[name])).sign() >= 0))',
+        'Requests and limits must not be negative.',
+      ),
+      rule(
+        'self.requests.all(name, !(name in self.limits) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)',
+        'A request must not exceed the limit of the same name.',
+      ),
+    ],
+  },
+);
+
+const EnvironmentVariable = section(
+  'An environment variable of the container.',
+  {
+    name: text('Name of the variable.', {
+      maxLength: 128,
+      pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+      rules: [
+        rule(
+          "!self.startsWith('PS_') && !self.startsWith('POWERSYNC_') && !self.startsWith('NODE_OPTIONS') && self != 'NODE_ENV'",
+          'Variables beginning with PS_ or POWERSYNC_, NODE_OPTIONS and NODE_ENV are set by the operator: use the fields of the SyncInstance.',
+        ),
+      ],
+    }),
+    value: Type.Optional(text('Its value.', { minLength: 0, maxLength: 8192 })),
+    valueFrom: Type.Optional(
+      section(
+        'Where its value comes from.',
+        {
+          secretKeyRef: Type.Optional(secretKeyRef('A value in a Secret.')),
+          configMapKeyRef: Type.Optional(configMapKeyRef('A value in a ConfigMap.')),
+        },
+        {
+          rules: [
+            rule('has(self.secretKeyRef) != has(self.configMapKeyRef)', 'Give either secretKeyRef or configMapKeyRef.'),
+          ],
+        },
+      ),
+    ),
+  },
+  { rules: [rule('!(has(self.value) && has(self.valueFrom))', 'Give either value or valueFrom, not both.')] },
+);
+
+/** The same for every part: API workers, replicators of each source, compaction. */
+export const podSettings = {
+  resources: Resources,
+  nodeSelector: map('Labels that nodes must have.', text('Value of the label.', { minLength: 0, maxLength: 63 }), {
+    maxProperties: 20,
+    default: {},
+  }),
+  tolerations: list('Taints that the pods tolerate.', Toleration, { maxItems: 20, default: [] }),
+  affinity: Type.Optional(Affinity),
+  topologySpreadConstraints: Type.Optional(
+    list(
+      'How the pods are spread. Without it evenly over nodes and zones where possible; an empty list: not at all.',
+      TopologySpreadConstraint,
+      { maxItems: 10 },
+    ),
+  ),
+  priorityClassName: Type.Optional(text('Priority class of the pods.', { maxLength: 253 })),
+  podLabels: labels('Further labels of the pods.'),
+  podAnnotations: annotations('Further annotations of the pods.'),
+  env: listByKey('Further environment variables of the container.', EnvironmentVariable, {
+    key: 'name',
+    maxItems: 50,
+    default: [],
+  }),
+};
+
+const PodSettings = Type.Object(podSettings);
+
+/** @public */
+export type PodSettings = Static<typeof PodSettings>;
+/** @public */
+export type ResourcesSpec = Static<typeof Resources>;
