@@ -11,11 +11,13 @@ import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { FlushFigures } from './pipeline/flusher.ts';
 import { createBackoff } from '#core/platform/backoff.ts';
 import { blockedMessage, CursorLost } from './cursor-lost.ts';
+import { createCopyRate, type CopyRate } from './copy-rate.ts';
 import type { Findings } from './findings.ts';
 import type { StreamReport } from './report.ts';
-import { createSourceHealth, SourceUnusable, streamScope, walScope } from './source-health.ts';
-import type { Finding, Source, SourceStatus, ValueOptions } from './sources/contract.ts';
+import { createSourceHealth, SourceUnusable, streamScope } from './source-health.ts';
+import type { Finding, Source, ValueOptions } from './sources/contract.ts';
 import type { RunnerLog } from './runner-log.ts';
+import { streamReport } from './stream-report.ts';
 import { createStreamRunner, type StreamRunner } from './stream-runner.ts';
 import { switchOver } from './switch-over.ts';
 import { wantedTables } from './wanted-tables.ts';
@@ -60,6 +62,7 @@ export interface RunningStream {
   readonly id: number;
   readonly source: Source;
   readonly runner: StreamRunner;
+  readonly rate: CopyRate;
   version: DeployedVersion;
   readonly stop: AbortController;
   done: boolean;
@@ -89,6 +92,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     const source = dependencies.openSource(() => plan.valueOptions);
     source.want(wantedTables(plan, tag));
     const stop = new AbortController();
+    const rate = createCopyRate(() => clock.monotonic());
     const runner = createStreamRunner({
       source,
       writer,
@@ -100,10 +104,13 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       signal: AbortSignal.any([signal, stop.signal]),
       flushed: dependencies.flushed,
       applied: dependencies.applied,
-      copied: dependencies.copied,
+      copied(rows, bytes) {
+        rate.copied(rows);
+        dependencies.copied(rows, bytes);
+      },
       published: (notice) => coordination.publishCommit(notice),
     });
-    const entry: RunningStream = { id: stream.id, source, runner, version, stop, done: false };
+    const entry: RunningStream = { id: stream.id, source, runner, rate, version, stop, done: false };
     running.set(stream.id, entry);
     void follow(entry);
   };
@@ -396,26 +403,6 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       }
       await side;
     },
-    report: () => [...running.values()].map((entry) => reportOf(entry, health.status(entry.id), findings)),
-  };
-}
-
-function reportOf(entry: RunningStream, status: SourceStatus | null, findings: Findings): StreamReport {
-  const { runner, version } = entry;
-  const tables = runner.progress.value.tables;
-  const sum = (pick: (table: (typeof tables)[number]) => number): number =>
-    tables.reduce((total, table) => total + pick(table), 0);
-  return {
-    stream: entry.id,
-    version: version.version,
-    slot: runner.cursor,
-    state: runner.state.kind,
-    position: runner.position.committed,
-    rowsCopied: sum((table) => table.rowsCopied),
-    rowsEstimated: sum((table) => table.rowsEstimated),
-    initialReplicationDone: runner.progress.value.snapshot !== 'copying',
-    tables: runner.reports,
-    status,
-    findings: [...findings.of(streamScope(entry.id)), ...findings.of(walScope(entry.id))],
+    report: () => [...running.values()].map((entry) => streamReport(entry, health.status(entry.id), findings)),
   };
 }

@@ -38,6 +38,7 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
     ...(stored?.blocked ? { blocked: stored.blocked } : {}),
   };
   const ids = new WeakMap<ReplicatedTable, number>();
+  const names = new Map<number, { readonly schema: string; readonly name: string }>();
   let dirty = false;
 
   const tracker: ProgressTracker = {
@@ -45,10 +46,15 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
       return { ...rest, tables: [...tables.values()] };
     },
     idOf: (table) => ids.get(table) ?? null,
-    know: (table, id) => void ids.set(table, id),
+    know(table, id) {
+      ids.set(table, id);
+      names.set(id, { schema: table.schema, name: table.name });
+      // stored by an earlier release, or renamed since
+      if (tables.has(id) && tables.get(id)?.name !== table.name) tracker.update(id, {});
+    },
     table: (id) => tables.get(id) ?? null,
     update(id, change) {
-      tables.set(id, { ...NEW_TABLE, table: id, ...tables.get(id), ...change });
+      tables.set(id, { ...NEW_TABLE, table: id, ...tables.get(id), ...names.get(id), ...change });
       dirty = true;
     },
     forget(id) {

@@ -18,7 +18,7 @@ import { createBucketTotalsCache } from './pipeline/bucket-totals.ts';
 import { createChangeApplier } from './pipeline/change-applier.ts';
 import { createFlusher, type FlushFigures } from './pipeline/flusher.ts';
 import { createRowStateCache } from './pipeline/row-state-cache.ts';
-import { createStreamPipeline, type StreamPipeline } from './pipeline/stream-pipeline.ts';
+import { createStreamPipeline, type StreamPipeline, type StreamPosition } from './pipeline/stream-pipeline.ts';
 import { bindTable, type TableBinding } from './pipeline/table-binding.ts';
 import { copyTables } from './pipeline/table-copy.ts';
 import { removeTable } from './pipeline/table-removal.ts';
@@ -64,7 +64,7 @@ export interface StreamRunner {
   /** Runs until `signal` aborts, `stop` was called (resolves), or something failed (rejects). */
   run(): Promise<void>;
   readonly state: RunnerState;
-  readonly position: { readonly at: Position | null; readonly committed: Position | null };
+  readonly position: StreamPosition;
   readonly reports: readonly TableReport[];
   /** What a look at the source says of the wanted tables: kept, and those that can be read at last are copied (R-59, R-88). */
   noteTables(reports: readonly TableReport[]): void;
@@ -368,7 +368,6 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
         return progress.take();
       },
       applied: dependencies.applied,
-      advanced: () => undefined,
     });
     pipeline = current;
     current.setGate(gate);
@@ -415,7 +414,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       return state;
     },
     get position() {
-      return pipeline?.position ?? { at: stream.position, committed: stream.position };
+      return pipeline?.position ?? { at: stream.position, committed: stream.position, lagMs: null };
     },
     get reports() {
       return reports.latest;

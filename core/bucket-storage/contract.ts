@@ -157,6 +157,9 @@ export interface StreamProgress {
 export interface TableProgress {
   /** Id from `registerTable`. */
   readonly table: number;
+  /** Its names, where known: absent in what earlier releases stored. */
+  readonly schema?: string;
+  readonly name?: string;
   readonly generation: number;
   readonly state: 'waiting' | 'copying' | 'done' | 'failed';
   /** Ranges of the copy that are stored (source specific strings). */

@@ -10,6 +10,7 @@ import type {
 } from '#core/bucket-storage/contract.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Position, ReplicatedTable, Source, StreamHandler } from '../sources/contract.ts';
+import { createReplicationLag } from '../replication-lag.ts';
 import type { ChangeApplier, RowDelete, RowUpdate } from './change-applier.ts';
 import { createChangeQueue, type QueueItem } from './change-queue.ts';
 import type { Flusher } from './flusher.ts';
@@ -27,6 +28,8 @@ type Boundary = Extract<QueueItem, { kind: 'commit' | 'keepalive' }>;
 export interface StreamPosition {
   readonly at: Position | null;
   readonly committed: Position | null;
+  /** Age of the oldest transaction that is not stored yet; null: it does not stream. */
+  readonly lagMs: number | null;
 }
 
 export interface StreamPipeline {
@@ -75,8 +78,6 @@ export interface StreamPipelineDependencies {
   /** `takeProgress` has something that is worth a commit of its own. */
   progressChanged(): boolean;
   applied(changes: number, transactions: number): void;
-  /** Called after each durable commit or keep-alive. */
-  advanced(position: Position): void;
 }
 
 export function createStreamPipeline(dependencies: StreamPipelineDependencies): StreamPipeline {
@@ -92,6 +93,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
   let gate: Position | null = null;
   let stopping: (() => void) | null = null;
   let lastKeepalive = now();
+  const lag = createReplicationLag(now);
   const between: (() => Promise<void>)[] = [];
   let waiting: { position: Position; requests: readonly ReachedWriteCheckpoint[] }[] = [];
 
@@ -120,10 +122,10 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     };
   };
 
-  const stored = (position: Position): void => {
+  const stored = (position: Position, timeMs: number | null): void => {
     committed = position;
+    lag.stored(position, timeMs);
     source.acknowledge(dependencies.cursor(), position);
-    dependencies.advanced(position);
     wake();
   };
 
@@ -132,7 +134,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     const commit = commitHere();
     const { written } = await flusher.flush(commit);
     void written.then(
-      () => stored(commit.position!),
+      () => stored(commit.position!, commit.sourceTimeMs),
       () => wake(),
     );
   };
@@ -228,7 +230,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     lastKeepalive = now();
     const position = boundary.position;
     await writer.keepalive(dependencies.stream, position);
-    stored(position);
+    stored(position, boundary.timeMs);
     return true;
   };
 
@@ -256,7 +258,14 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
     });
 
   return {
-    handler: { event: (event) => queue.push(event), idle: () => wake() },
+    handler: {
+      event(event) {
+        if (event.kind === 'commit') lag.heard(event.position, event.timeMs);
+        else if (event.kind === 'keepalive') lag.heard(event.position, null);
+        return queue.push(event);
+      },
+      idle: () => wake(),
+    },
     async run() {
       const abort = (): void => wake();
       signal.addEventListener('abort', abort);
@@ -284,7 +293,7 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
       }
     },
     get position() {
-      return { at: boundary.position, committed };
+      return { at: boundary.position, committed, lagMs: lag.ms };
     },
     setGate(position) {
       gate = position;

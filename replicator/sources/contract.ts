@@ -175,6 +175,8 @@ export interface FoundRows {
 export interface SourceStatus {
   readonly slot: string | null;
   readonly lagBytes: number | null;
+  /** Log that the source keeps for this cursor; at least `lagBytes`. */
+  readonly retainedBytes: number | null;
   readonly walStatus: string | null;
   readonly safeWalBytes: number | null;
   readonly maxWalBytes: number | null;

@@ -8,6 +8,7 @@ import { modelBased } from './model-based.ts';
 import { newRowStates } from './new-row-states.ts';
 import { notices } from './notices.ts';
 import { pausedWriter } from './paused-writer.ts';
+import { planBeforehand } from './plan-changes.ts';
 import { revocations } from './revocations.ts';
 import { schema } from './schema.ts';
 import { severalSources } from './several-sources.ts';
@@ -24,6 +25,7 @@ export function bucketStorageConformance(factory: StorageFactory): void {
     severalSources(factory);
     takeOver(factory);
     versions(factory);
+    planBeforehand(factory);
     writeCheckpoints(factory);
     revocations(factory);
     inspection(factory);

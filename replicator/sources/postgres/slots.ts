@@ -217,23 +217,27 @@ export async function slotStatus(queries: SideQueries, slot: string): Promise<So
   const recent = versionNumber >= 130_000;
   const [row] = await queries.run<{
     lag: string | null;
+    retained: string | null;
     wal_status: string | null;
     safe: string | null;
     keep: string | null;
   }>(
     'Reading the state of the replication slot',
     `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.confirmed_flush_lsn)::int8 AS lag,
+            pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::int8 AS retained,
             ${recent ? 's.wal_status, s.safe_wal_size' : 'NULL AS wal_status, NULL::int8'} AS safe,
             ${recent ? `(SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size')` : 'NULL::int8'} AS keep
        FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1`,
     [slot],
   );
-  if (row === undefined) return { slot: null, lagBytes: null, walStatus: null, safeWalBytes: null, maxWalBytes: null };
+  if (row === undefined)
+    return { slot: null, lagBytes: null, retainedBytes: null, walStatus: null, safeWalBytes: null, maxWalBytes: null };
   const bytes = (text: string | null): number | null => (text === null ? null : Math.max(0, Number(text)));
   const keepMegabytes = row.keep === null ? -1 : Number(row.keep);
   return {
     slot,
     lagBytes: bytes(row.lag),
+    retainedBytes: bytes(row.retained),
     walStatus: row.wal_status,
     safeWalBytes: bytes(row.safe),
     maxWalBytes: keepMegabytes < 0 ? null : keepMegabytes * 1024 * 1024,
