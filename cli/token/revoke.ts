@@ -3,6 +3,7 @@ import type { RevocationStore } from '#core/bucket-storage/revocation-store.ts';
 import { revocationOf, type RevocationTarget } from '#core/platform/auth/revocations.ts';
 import { realClock } from '#core/platform/clock.ts';
 import { type ConfigFlags, loadServiceConfig } from '#core/platform/config/load.ts';
+import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { MAX_REVOCATIONS } from '#core/platform/limits.ts';
 import type { Log } from '#core/platform/log.ts';
@@ -26,8 +27,8 @@ export interface RecordedTarget {
 const MOST_AHEAD_SECONDS = 300;
 
 /**
- * Records a revocation. Workers refuse the tokens from their next look at the list on, within two seconds, and end the streams that
- * use them.
+ * Records a revocation. Workers refuse the tokens from their next look at the list on: at once when they are told, else within two
+ * seconds. They end the streams that use them.
  *
  * Rejects with `PSYNC_S2001` (400) when the request is not valid, with `S4108` when too many are recorded.
  */
@@ -77,15 +78,27 @@ function invalid(message: string): Error {
   return codedError('PSYNC_S2001', `The revocation is not valid: ${message}`, { status: 400 });
 }
 
+/** Longest wait for Redis: by then the workers have found out by themselves. */
+const TELL_MS = 2000;
+
+/** Without Redis, or while it is away, workers read the list every other second. */
+async function tellWorkers({ redis }: ServiceConfig): Promise<void> {
+  if (redis === undefined) return;
+  // Loaded when it is used, like the drivers of the storages.
+  const { nudgeOnce } = await import('#core/coordination/redis/nudge-once.ts');
+  await nudgeOnce(redis, 'revocations', TELL_MS, { log: SILENT, clock: realClock, random: Math.random });
+}
+
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** `millrace revoke`: through bucket storage, whether or not the service runs. Answers what to print. */
+/** `millrace revoke`: through bucket storage, whether or not the service runs; tells its workers through Redis. Answers what to print. */
 export async function revokeByCommand(flags: ConfigFlags, request: RevocationRequest): Promise<string> {
   const { config } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd() });
   const storage = await openStorage(config, SILENT, realClock);
   try {
     await storage.assertMigrated();
     const { target } = await revokeTokens(storage.revocations, request, realClock.now());
+    await tellWorkers(config);
     if ('jti' in target) return `Revoked the token ${JSON.stringify(target.jti)}.`;
     const until = new Date(target.issuedBefore * 1000).toISOString();
     return `Revoked the tokens of ${JSON.stringify(target.subject)} that were issued before ${until}.`;

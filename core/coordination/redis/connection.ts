@@ -118,8 +118,9 @@ function checkedAddress(uri: string): { address: string; uri: string } {
   return { address: url.host, uri };
 }
 
-/** The database number of an address; part of channel names, because Redis keeps messages of all databases together. */
-export function databaseOf(uri: string): number {
+/** The channel `name` of an instance. The database's number is part of it, because Redis keeps messages of all databases together. */
+export function channelOf({ keyPrefix, uri }: RedisConfig, name: string): string {
   const number = Number(URL.parse(uri)?.pathname.slice(1) ?? '');
-  return Number.isInteger(number) && number >= 0 ? number : 0;
+  const database = Number.isInteger(number) && number >= 0 ? number : 0;
+  return `${keyPrefix}${database}:${name}`;
 }

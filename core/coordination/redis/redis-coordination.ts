@@ -4,7 +4,7 @@ import type { Coordination } from '../contract.ts';
 import { type CoordinationEnvironment, DEFAULT_JOB_LIMITS } from '../environment.ts';
 import { createLocalBus } from '../local-bus.ts';
 import { createCommitBus } from './commit-bus.ts';
-import { connect, databaseOf } from './connection.ts';
+import { channelOf, connect } from './connection.ts';
 import { createRedisJobs } from './jobs.ts';
 import { createLeaseStore } from './lease-store.ts';
 import { createRedisLeases } from './leases.ts';
@@ -18,9 +18,8 @@ import { createSubscriptions } from './subscriptions.ts';
  * Throws PSYNC_S3224 when the address cannot be one of Redis.
  */
 export function createRedisCoordination(config: RedisConfig, environment: CoordinationEnvironment): Coordination {
-  const { keyPrefix, uri } = config;
-  const database = databaseOf(uri);
-  const channel = (name: string): string => `${keyPrefix}${database}:${name}`;
+  const { keyPrefix } = config;
+  const channel = (name: string): string => channelOf(config, name);
   const sender = randomBytes(8).toString('hex');
   const commands = connect(config, 'commands', environment);
   const messages = connect(config, 'messages', environment);
