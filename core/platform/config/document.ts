@@ -58,7 +58,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads YAML, or JSON, which is a subset of it (O-13), and replaces `!env NAME`, `!env NAME::number` and
- * `!env NAME::boolean` (O-17 … O-19). Never throws: what is wrong is in `problems`.
+ * `!env NAME::boolean` (O-17 … O-19). Ours: `::json` for a part of the configuration that is secret as a whole, such as a
+ * key set, and `::lines` for a list of texts, one per line, empty ones left out. Never throws: what is wrong is in `problems`.
  */
 export function parseConfigDocument(text: string, environment: Environment): ConfigDocument {
   const lineCounter = new LineCounter();
@@ -131,7 +132,7 @@ export function parseConfigDocument(text: string, environment: Environment): Con
 }
 
 /** The value of a variable, or what is wrong with it. Messages name the variable and never show its value (O-18). */
-function resolveVariable(node: Scalar, environment: Environment): { value: string | number | boolean } | string {
+function resolveVariable(node: Scalar, environment: Environment): { value: unknown } | string {
   const match = /^(.*?)(?:::([^:]*))?$/.exec(String(node.value).trim());
   const [, name = '', cast = 'string'] = match ?? [];
   if (!name.startsWith(ENVIRONMENT_PREFIX)) {
@@ -148,7 +149,21 @@ function resolveVariable(node: Scalar, environment: Environment): { value: strin
     if (value === 'true' || value === 'false') return { value: value === 'true' };
     return `the environment variable ${name} is neither true nor false`;
   }
-  return `"::${cast}" is not supported, use ::string, ::number or ::boolean`;
+  if (cast === 'json') return parsedJson(name, value);
+  if (cast === 'lines') {
+    const lines = value.split('\n').map((line) => line.trim());
+    return { value: lines.filter((line) => line !== '') };
+  }
+  return `"::${cast}" is not supported, use ::string, ::number, ::boolean, ::json or ::lines`;
+}
+
+/** The parser's own message would quote the text, which may be a secret. */
+function parsedJson(name: string, text: string): { value: unknown } | string {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    return `the environment variable ${name} is not valid JSON`;
+  }
 }
 
 function pathOf(ancestors: readonly unknown[], node: Node): (string | number)[] {

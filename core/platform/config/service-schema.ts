@@ -133,7 +133,8 @@ const ClientAuthSchema = Type.Object(
       }),
     ),
     jwks: Type.Optional(
-      Type.Object({ keys: Type.Array(JsonWebKeySchema) }, { ...STRICT, description: 'Static keys (O-49)' }),
+      // Sets come from other programs, so members that are not known are ignored (RFC 7517, section 5).
+      Type.Object({ keys: Type.Array(JsonWebKeySchema) }, { description: 'Static keys, a JSON Web Key Set (O-49)' }),
     ),
     audience: Type.Optional(Type.Array(text('An accepted audience, compared exactly (O-50)'))),
     issuer: Type.Optional(
