@@ -81,7 +81,12 @@ function postgresKeys(spec: Section<'postgresql'>, owner: string, secrets: Secre
   };
 }
 
-const POST_IMAGES = { Disabled: 'off', AutoConfigure: 'auto_configure', ReadOnly: 'read_only' } as const;
+const POST_IMAGES: Readonly<Record<string, string>> = {
+  Off: 'off',
+  Disabled: 'off',
+  AutoConfigure: 'auto_configure',
+  ReadOnly: 'read_only',
+};
 
 function mongodbKeys(spec: Section<'mongodb'>, owner: string, secrets: SecretVariables): Keys {
   return filled({
