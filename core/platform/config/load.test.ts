@@ -219,12 +219,6 @@ client_auth:
     ['!env HOME', 'PSYNC_S3225', 'only environment variables starting with PS_ may be used, not "HOME"'],
     ['!env PS_ADMIN_TOKEN::number', 'PSYNC_S3225', 'the environment variable PS_ADMIN_TOKEN is not a number'],
     ['!env PS_PORT::boolean', 'PSYNC_S3225', 'the environment variable PS_PORT is neither true nor false'],
-    [
-      '!env PS_PORT::date',
-      'PSYNC_S3225',
-      '"::date" is not supported, use ::string, ::number, ::boolean, ::json or ::lines',
-    ],
-    ['!env PS_ADMIN_TOKEN::json', 'PSYNC_S3225', 'the environment variable PS_ADMIN_TOKEN is not valid JSON'],
     ['70000', 'PSYNC_S3224', 'must be between 1 and 65535'],
     ['-1', 'PSYNC_S3224', 'must be between 1 and 65535'],
     ['{}', 'PSYNC_S3224', 'must be a whole number or a text, not a map'],

@@ -43,3 +43,12 @@ test('what is wrong within a variable is told without its text (O-18)', () => {
   expect(problems.map((found) => found[0]?.line)).toEqual([2, 2, 2, 2]);
   expect(JSON.stringify(problems)).not.toContain('5500112233');
 });
+
+test('other casts are told with those that there are (O-18, O-19)', () => {
+  const told = (cast: string) =>
+    problemsOf(`storage: {type: mongodb, uri: "mongodb://h/b"}\nport: !env PS_PORT::${cast}`, { PS_PORT: 'x' })[0];
+  const known = '::string, ::number, ::boolean, ::json or ::lines';
+  expect(told('date')).toMatchObject({ code: 'PSYNC_S3225', message: `"::date" is not supported, use ${known}` });
+  const message = 'the environment variable PS_PORT is not valid JSON';
+  expect(told('json')).toMatchObject({ code: 'PSYNC_S3225', message });
+});
