@@ -53,11 +53,11 @@ export const MongodbSource = section(
     uriSecretRef: secretKeyRef('Secret with the connection URI: `mongodb://` or `mongodb+srv://`.'),
     database,
     ...login,
-    // Words of our own: `off` is false in YAML.
+    // Words of our own: `off` is the boolean false in the YAML of kubectl.
     postImages: choice(
-      'Use of post-images: `Off` reads documents again, `AutoConfigure` switches them on for the collections, `ReadOnly` takes it that they are on.',
-      ['Off', 'AutoConfigure', 'ReadOnly'],
-      { default: 'Off' },
+      'Use of post-images: `Disabled` reads documents again, `AutoConfigure` switches them on for the collections, `ReadOnly` takes it that they are on.',
+      ['Disabled', 'AutoConfigure', 'ReadOnly'],
+      { default: 'Disabled' },
     ),
     heartbeatIntervalSeconds,
     rejectIpRanges,

@@ -128,3 +128,10 @@ export type PrivatePostgres = Postgres & Lifecycle;
 export type PrivateMongodb = Mongodb & Lifecycle;
 export type PrivateRedis = Redis & Lifecycle;
 export type PrivateMysql = Mysql & Lifecycle;
+
+/** The API of Kubernetes without controllers (see kube-apiserver.ts). */
+export type PrivateKubeApiserver = Lifecycle & {
+  readonly url: string;
+  /** A kubeconfig file, as text, of a user who may do everything. */
+  readonly kubeconfig: string;
+};
