@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import type { Clock } from '#core/platform/clock.ts';
 import type { SocketWriter } from '../connection/socket-writer.ts';
 import type { TimerWheel } from '../session/timer-wheel.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from './contract.ts';
 
 export interface ConnectionWatch {
   /** The client has said something. */
@@ -23,10 +23,10 @@ export interface ConnectionWatchOptions {
   readonly writer: Pick<SocketWriter, 'isEmpty'>;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
-  readonly connection: () => Pick<Connection, 'closed' | 'isIdle' | 'lifetimeMs'>;
+  readonly connection: () => Pick<Connection, 'closed' | 'giveUp' | 'isIdle' | 'lifetimeMs'>;
 }
 
-/** A connection without a stream: before SETUP and REQUEST_STREAM, or after the end of its stream. */
+/** A connection without a stream: before SETUP and REQUEST_STREAM, or after the end of its stream. Longer than the check of a token takes. */
 const IDLE_MS = 15_000;
 /** How often a connection is looked at. */
 const CHECK_MS = 5000;
@@ -56,13 +56,13 @@ export function createConnectionWatch(options: ConnectionWatchOptions): Connecti
   };
   const item = {
     due(now: number): void {
-      const { isIdle, lifetimeMs } = connection();
+      const { isIdle, lifetimeMs, giveUp } = connection();
       const monotonic = clock.monotonic();
       idleSinceMs = isIdle ? (idleSinceMs ?? monotonic) : null;
       if (closing || monotonic - heardMs > lifetimeMs) return webSocket.terminate();
       // the client has begun to close
       if (webSocket.readyState !== webSocket.OPEN) return startClosing();
-      if (idleSinceMs !== null && monotonic - idleSinceMs >= IDLE_MS) return close('in order');
+      if (idleSinceMs !== null && monotonic - idleSinceMs >= IDLE_MS) return giveUp();
       wheel.schedule(item, now + CHECK_MS);
     },
   };

@@ -5,7 +5,8 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { EncodedLine } from '#core/protocol/lines.ts';
 import { createRecordingWriter, type RecordingWriter } from '../testing/recording-writer.ts';
 import { error, keepalive, requestN, requestStream, setup, type ServerFrame } from '../testing/rsocket-peer.ts';
-import { createConnection, type Connection, type StreamRequest } from './connection.ts';
+import { createConnection } from './connection.ts';
+import type { Connection, StreamRequest } from './contract.ts';
 import type { PayloadSink } from './payload-sink.ts';
 
 export interface TestSession {

@@ -12,8 +12,9 @@ import { createSocketWriter } from '../connection/socket-writer.ts';
 import { answerUpgrade } from '../http/errors.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { TimerWheel } from '../session/timer-wheel.ts';
-import { createConnection, type StreamRequest } from './connection.ts';
+import { createConnection } from './connection.ts';
 import { createConnectionWatch } from './connection-watch.ts';
+import type { StreamRequest } from './contract.ts';
 import type { PayloadSink } from './payload-sink.ts';
 import { pongMessage } from './websocket-frames.ts';
 
