@@ -2,12 +2,16 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket as WsClient } from 'ws';
+import { createTokenVerifier, type TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { createFakeClock, type FakeClock } from '#core/platform/clock.ts';
 import type { RefusedError } from '#test/client/protocol-client.ts';
 import { GLOBAL, MINE, startHarness, type Harness, type HarnessOptions } from '../testing/harness.ts';
 import { openWebSocket, OPCODE, type RawWebSocket } from '../testing/raw-websocket.ts';
 import { connectRSocket, type RSocketClient, type RSocketClientOptions } from '../testing/rsocket-client.ts';
 import { cancel, json, keepalive, readServerFrame, requestN, requestStream, setup } from '../testing/rsocket-peer.ts';
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+const base64url = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 let clock: FakeClock;
 let harness: Harness;
@@ -273,6 +277,43 @@ describe('connections that are open too long', () => {
     await harness.atRest();
     expect(clock.waiting).toBe(timers);
   });
+
+  const never = new Promise<never>(() => undefined);
+  const withoutKeys = (): Promise<TokenVerifier> => {
+    const clientAuth = { keys: [], audience: ['a'], issuers: [], rejectIpRanges: [] };
+    const jwksUris = ['https://id.example/keys'];
+    return createTokenVerifier({ clientAuth: { ...clientAuth, jwksUris }, clock, log: SILENT, fetch: () => never });
+  };
+  test.each([
+    ['waits for its key', 10, withoutKeys],
+    ['does not end', 15, async () => ({ verify: () => never, close: () => undefined })],
+  ] as const)(
+    'with a token whose check %s: after %d seconds an error with a code, by which it keeps its token (S-600)',
+    async (_name, seconds, createVerifier) => {
+      await harness.close();
+      const asked = Promise.withResolvers<void>();
+      let verifier: TokenVerifier | null = null;
+      const verify: TokenVerifier['verify'] = (token) => {
+        asked.resolve();
+        return verifier!.verify(token);
+      };
+      await start({ worker: { tokenVerifier: { verify, close: () => verifier?.close() } } });
+      verifier = await createVerifier();
+      const raw = await connectRaw();
+      const token = `${[{ alg: 'ES256', kid: 'unknown' }, { sub: 'u1' }].map(base64url).join('.')}.c2ln`;
+      raw.send(setup({ token }));
+      raw.send(requestStream());
+      await asked.promise;
+      await clock.advance(seconds * 1000 - 500);
+      expect(raw.messages()).toEqual([]);
+      await clock.advance(6000);
+      await untilClosed(raw);
+      const message = expect.stringMatching(/^\[PSYNC_S2204\] /) as string;
+      expect(raw.messages()).toEqual([expect.objectContaining({ kind: 'error', stream: 0, message })]);
+      expect(logged('Request refused')).toMatchObject([{ error_code: 'PSYNC_S2204' }]);
+      verifier.close();
+    },
+  );
 
   test('one that answers the closing frame is closed in order', async () => {
     const raw = await connectRaw();

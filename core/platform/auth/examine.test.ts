@@ -249,6 +249,25 @@ describe('keys of endpoints', () => {
     expect(await refusalOf(verifier, edwards('new'))).toBeNull();
   });
 
+  test('one that never answers is waited for 10 seconds at most, and then to blame', async () => {
+    const verifier = await start(uris, (uri) =>
+      uri.includes('one') ? new Promise<never>(() => undefined) : Promise.resolve({ keys: [EDWARDS] }),
+    );
+    for (const ask of [refusalOf, async (...of: Parameters<typeof look>) => firstRefusal(await look(...of))]) {
+      let answer: unknown = 'none yet';
+      void ask(verifier, edwards('z')).then((given) => (answer = given));
+      await clock.advance(9900);
+      expect(answer).toBe('none yet');
+      await clock.advance(200);
+      expect(JSON.stringify(answer)).toContain('PSYNC_S2204');
+      expect(JSON.stringify(answer)).not.toContain('secret');
+    }
+    const timers = clock.waiting;
+    // a key that is there needs no waiting, and leaves no timer
+    expect(await refusalOf(verifier, edwards('ed'))).toBeNull();
+    expect(clock.waiting).toBe(timers);
+  });
+
   test('an RSA key without kid, from an endpoint, fits every token (O-85)', async () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const verifier = await start(uris, async () => ({ keys: [rsa.publicKey.export({ format: 'jwk' })] }));

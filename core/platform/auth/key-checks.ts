@@ -28,12 +28,12 @@ interface Verdict {
   readonly refusal: CodedError | null;
 }
 
-function verdictOn(token: UnverifiedToken, { signer, keys, endpoints }: KeySearch): Verdict {
+function verdictOn(token: UnverifiedToken, { signer, keys, endpoints, unanswered }: KeySearch): Verdict {
   if (signer !== undefined) return { at: null, refusal: null };
   const fits = ({ key }: LocatedKey): boolean => key.algorithms.includes(token.algorithm);
   const named = keys.filter(({ key: { kid } }) => token.kid !== undefined && kid === token.kid);
   const unnamed = keys.filter(({ key: { kid } }) => kid === undefined);
-  const failure = endpoints.find((endpoint) => endpoint.failure !== undefined)?.failure;
+  const failure = endpoints.find((endpoint) => endpoint.failure !== undefined)?.failure ?? late(unanswered);
   if (named.length === 0 && failure !== undefined) return { at: 'key', refusal: failure };
   if (named.length > 0 && !named.some(fits)) {
     const message = 'The signature cannot be verified: the key with this kid is for another algorithm';
@@ -47,6 +47,13 @@ function verdictOn(token: UnverifiedToken, { signer, keys, endpoints }: KeySearc
     return { at, refusal: refused('The signature of the token fits none of the configured keys') };
   }
   return { at: 'key', refusal: refused('No configured key has the kid of the token: check kid, jwks and jwks_uri') };
+}
+
+function late([name]: readonly string[]): CodedError | undefined {
+  return name === undefined ? undefined : codedError('PSYNC_S2204', lateText(name));
+}
+function lateText(name: string): string {
+  return `The key set at ${name} is still waited for`;
 }
 
 function keyFinding(token: UnverifiedToken, search: KeySearch): string {
@@ -70,13 +77,13 @@ function keyFinding(token: UnverifiedToken, search: KeySearch): string {
 }
 
 /** Where keys were looked for, and which are there. */
-function listOf({ keys, endpoints }: KeySearch): string {
+function listOf({ keys, endpoints, unanswered }: KeySearch): string {
   const failures = endpoints.filter(({ failure }) => failure !== undefined).map(({ failure }) => failure!.description);
   const origins = [...new Set(keys.map(({ origin }) => origin))].map((origin) => {
     const kids = keys.filter((located) => located.origin === origin).map(({ key }) => shown(key.kid ?? 'without kid'));
     return `${kids.slice(0, MOST_SHOWN).join(', ')}${kids.length > MOST_SHOWN ? ', …' : ''} of ${origin}`;
   });
-  return [...(origins.length === 0 ? ['no keys'] : origins), ...failures].join('; ');
+  return [...(origins.length === 0 ? ['no keys'] : origins), ...failures, ...unanswered.map(lateText)].join('; ');
 }
 
 const MOST_SHOWN = 10;

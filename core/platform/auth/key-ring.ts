@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { ClientAuthConfig } from '../config/service-config.ts';
 import type { KeyEndpoint } from './key-endpoint.ts';
 import type { UnverifiedToken } from './token-format.ts';
@@ -5,6 +6,8 @@ import { importKey, type VerificationKey } from './verification-key.ts';
 
 /** Signatures tried for one token without `kid`; more keys than this are not asked. */
 const MAX_ATTEMPTS = 20;
+/** Longest wait for endpoints, for one token. Below what a connection may take until its first stream. */
+const MAX_SEARCH_MS = 10_000;
 
 /** A key, and where it comes from in words for operators. */
 export interface LocatedKey {
@@ -21,11 +24,13 @@ export interface KeySearch {
   readonly endpoints: readonly KeyEndpoint[];
   /** Whether the endpoints were asked again because the token's key is missing; `too early`: they had just been (O-96). */
   readonly asked: 'no' | 'yes' | 'too early';
+  /** Names of endpoints that were not waited for any longer. */
+  readonly unanswered: readonly string[];
 }
 
 /** The keys that clients' tokens may be signed with: static ones and those of endpoints. */
 export interface KeyRing {
-  /** Never rejects: an endpoint that fails has its `failure`. */
+  /** Never rejects: an endpoint that fails has its `failure`. Takes 10 seconds at most. */
   search(token: UnverifiedToken): Promise<KeySearch>;
   /** False for a key that was withdrawn. */
   holds(key: VerificationKey): boolean;
@@ -36,6 +41,7 @@ export interface KeyRing {
 export async function createKeyRing(
   staticKeys: ClientAuthConfig['keys'],
   endpoints: readonly KeyEndpoint[],
+  clock: Clock,
 ): Promise<KeyRing> {
   const imported = await Promise.all(staticKeys.map((jwk) => importKey(jwk, { allowShared: true })));
   const fixed = imported.map((key): LocatedKey => ({ key, origin: 'the service configuration' }));
@@ -47,7 +53,7 @@ export async function createKeyRing(
   const search: KeyRing['search'] = async (token) => {
     const tried = new Set<VerificationKey>();
     let signer = await signerOf(token, allKeys(), tried);
-    if (signer !== undefined) return { signer, keys: allKeys(), endpoints, asked: 'no' };
+    if (signer !== undefined) return { signer, keys: allKeys(), endpoints, asked: 'no', unanswered: [] };
     let asked: KeySearch['asked'] = 'no';
     const askAgain = async (endpoint: KeyEndpoint): Promise<void> => {
       await endpoint.ready();
@@ -56,14 +62,22 @@ export async function createKeyRing(
       else if (asked === 'no') asked = 'too early';
     };
     // What an endpoint brings is tried as soon as it has answered: one that is slow does not hold up the keys of the others.
-    const answers = endpoints.flatMap((endpoint) => [endpoint.ready(), askAgain(endpoint)]);
-    const waiting = new Set(answers);
-    for (const answer of answers) void answer.then(() => waiting.delete(answer));
-    while (signer === undefined && waiting.size > 0) {
-      await Promise.race(waiting);
+    const waiting = new Map<Promise<void>, string>();
+    for (const endpoint of endpoints) {
+      for (const answer of [endpoint.ready(), askAgain(endpoint)]) {
+        waiting.set(answer, endpoint.name);
+        void answer.then(() => waiting.delete(answer));
+      }
+    }
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    let isLate = false;
+    const timer = clock.setTimer(MAX_SEARCH_MS, () => resolve(void (isLate = true)));
+    while (signer === undefined && waiting.size > 0 && !isLate) {
+      await Promise.race([...waiting.keys(), late]);
       signer = await signerOf(token, allKeys(), tried);
     }
-    return { signer, keys: allKeys(), endpoints, asked };
+    timer.cancel();
+    return { signer, keys: allKeys(), endpoints, asked, unanswered: [...new Set(waiting.values())] };
   };
 
   return {

@@ -34,7 +34,8 @@ export interface TokenVerifier {
    * Verifies the value of an `Authorization` header, or of `token` in an RSocket SETUP frame.
    *
    * Rejects with a coded error: `PSYNC_S2101` … `S2121` (401) when the token is at fault; `S2202` … `S2204` when its key
-   * may exist but an endpoint cannot be asked, so that the client keeps its token and comes back (S-600, S-604).
+   * may exist but an endpoint cannot be asked, so that the client keeps its token and comes back (S-600, S-604). Waits for endpoints 10 seconds
+   * at most.
    */
   verify(authorization: string | undefined): Promise<VerifiedToken>;
   /** Stops refreshing keys. */
@@ -78,7 +79,7 @@ export async function createTokenVerifier(options: TokenVerifierOptions): Promis
   const endpoints = clientAuth.jwksUris.map((uri) =>
     createKeyEndpoint({ uri, ranges, fetchKeySet: options.fetch ?? fetchKeySet, clock, log }),
   );
-  const ring = await createKeyRing(clientAuth.keys, endpoints).catch((error: unknown) => {
+  const ring = await createKeyRing(clientAuth.keys, endpoints, clock).catch((error: unknown) => {
     for (const endpoint of endpoints) endpoint.close();
     throw error;
   });
