@@ -29,7 +29,7 @@ export function referencePage(): string {
     // Depth first: the fields of an object follow it.
     waiting.unshift(...nested);
   }
-  return `${pages.filter((page) => page !== '').join('\n')}`;
+  return pages.filter((page) => page !== '').join('\n');
 }
 
 function partPage({ path, schema }: Part, known: Map<string, string>, nested: Part[]): string {
@@ -87,7 +87,8 @@ function bounds(least: number | undefined, most: number | undefined): string {
 }
 
 function defaultOf(field: StructuralSchema): string {
-  return field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
+  // The defaults of an object's fields stand with them.
+  return field.default === undefined || field.properties !== undefined ? '' : `\`${JSON.stringify(field.default)}\``;
 }
 
 function cell(text: string): string {

@@ -54,7 +54,7 @@ const nestedKeywords = ['items', 'additionalProperties', 'properties', 'required
  * defaults only for what is there. Throws for a keyword that it does not know, lest one be lost.
  */
 export function structuralSchema(definition: TSchema): StructuralSchema {
-  return convert(definition as StructuralSchema, '');
+  return convert(definition, '');
 }
 
 function convert(from: StructuralSchema, path: string): StructuralSchema {

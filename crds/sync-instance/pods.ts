@@ -25,10 +25,11 @@ const Resources = section(
     limits: quantities('What it gets at most.'),
   },
   {
-    default: {},
+    // In full: the API server checks a default by its rules before it puts in the defaults within.
+    default: { requests: {}, limits: {} },
     rules: [
       rule(
-        '[self.requests, self.limits].all(part, part.all(name, quantity(string(part[name])).sign() >= 0))',
+        '[self.requests, self.limits].all(part, part.all(name, !quantity(string(part[name])).isLessThan(quantity("0"))))',
         'Requests and limits must not be negative.',
       ),
       rule(
