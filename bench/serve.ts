@@ -11,18 +11,21 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 import { constants, createGunzip, createGzip } from 'node:zlib';
 import { SignJWT } from 'jose';
 import { commitAt, emptyBatch, write } from '#core/bucket-storage/conformance/content.ts';
 import type { BucketStorage, CommitNotice, ReplicationStream, SourceWriter } from '#core/bucket-storage/contract.ts';
 import { open as openMongodb } from '#core/bucket-storage/mongodb/opener.fixture.ts';
 import { open as openPostgres } from '#core/bucket-storage/postgres/opener.fixture.ts';
+import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import { definitionSpecs } from '#core/sync-config/plan.ts';
 import { createProtocolClient, type ProtocolClient, type ProtocolClientOptions } from '#test/client/protocol-client.ts';
 import { mongodb } from '#test/services/mongodb.ts';
 import { postgres } from '#test/services/postgres.ts';
 import { percentile, report } from './harness.ts';
+import { comeBack } from './serve/returning-client.ts';
 import type { ToWorker, WorkerFigures, WorkerStart } from './serve/worker.ts';
 
 const STORAGE = (process.env['STORAGE'] ?? 'postgresql') as 'postgresql' | 'mongodb';
@@ -31,6 +34,10 @@ const OPERATIONS = Number(process.env['OPERATIONS'] ?? 200_000);
 const ENCODING = process.env['ENCODING'] ?? 'identity';
 const TRANSPORT = (process.env['TRANSPORT'] ?? 'http') as 'http' | 'websocket';
 const AT_ONCE = Number(process.env['AT_ONCE'] ?? 10);
+const RUNS = Number(process.env['RUNS'] ?? 3);
+const TURNS = Number(process.env['TURNS'] ?? 5);
+/** Returning clients that connect at the same time. */
+const ARRIVING = Number(process.env['ARRIVING'] ?? 50);
 const WARM_UP_OPERATIONS = 60_000;
 const AUDIENCE = 'bench';
 const scenarios = new Set(
@@ -55,9 +62,10 @@ const server = STORAGE === 'mongodb' ? await mongodb() : await postgres();
 await using database = await server.createDatabase();
 const storage = await (STORAGE === 'mongodb' ? openMongodb : openPostgres)({ url: database.url });
 await storage.migrate();
-const { writer, stream, definition } = await activate(storage);
+const { writer, stream, definition, bucketName } = await activate(storage);
 const secret = randomBytes(32);
 let position = 1;
+let lastOp = 0;
 const user = (index: number): string => `user-${index}`;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -70,6 +78,8 @@ interface Activated {
   readonly writer: SourceWriter;
   readonly stream: ReplicationStream;
   definition(name: string): number;
+  /** Of a bucket, as clients know it. */
+  bucketName(name: string, key: string): string;
 }
 
 async function activate(target: BucketStorage): Promise<Activated> {
@@ -89,15 +99,19 @@ async function activate(target: BucketStorage): Promise<Activated> {
   const [first] = await opened.streams();
   await opened.flush(emptyBatch(first!.id, commitAt('p0')));
   await opened.switchOver({ version: deployed.version, from: null, to: first!.id });
+  const definitionOf = (name: string): DeployedDefinition =>
+    deployed.definitions.find((item) => item.name.startsWith(`${name}|`))!;
   return {
     writer: opened,
     stream: first!,
-    definition: (name) => deployed.definitions.find((item) => item.name.startsWith(`${name}|`))!.id,
+    definition: (name) => definitionOf(name).id,
+    bucketName: (name, key) => `${definitionOf(name).since}#${definitionOf(name).name}${key}`,
   };
 }
 
 async function commit(rows: Parameters<typeof write>[2]['rows']): Promise<CommitNotice | null> {
   const { notice } = await write(writer, stream.id, { rows: rows!, chunkSize: 500 }, commitAt(`p${position++}`));
+  lastOp = notice?.op ?? lastOp;
   return notice;
 }
 
@@ -162,7 +176,7 @@ async function firstSync(): Promise<void> {
   // A worker that has just started compiles its code; a running one has that behind it.
   await fill('warm', WARM_UP_OPERATIONS);
   await fill('large', OPERATIONS);
-  for (const run of [1, 2, 3]) {
+  for (let run = 1; run <= RUNS; run++) {
     const worker = await startWorker();
     await sync(worker, 'warm-up', { run, stream: 'warm' });
     if (scenarios.has('first-sync')) {
@@ -333,7 +347,7 @@ async function manyClients(): Promise<void> {
   });
   if (scenarios.has('idle')) await concernsOne(worker, clients);
   if (scenarios.has('fan-out')) await concernsAll(worker, clients, shared);
-  if (scenarios.has('returning')) await returning(worker, clients);
+  if (scenarios.has('returning')) await returning(worker, clients, tokens);
   for (const client of clients) client.disconnect();
   worker.stop();
 }
@@ -390,7 +404,7 @@ async function concernsAll(
   clients: readonly ProtocolClient[],
   shared: { definition: number; key: string },
 ): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) {
+  for (let turn = 0; turn < TURNS; turn++) {
     let ms = 0;
     const { cpuMs } = await cpuBesides(worker, async () => {
       const before = clients.map((client) => client.counts.completes);
@@ -415,30 +429,44 @@ async function concernsAll(
   }
 }
 
-async function returning(worker: Worker, clients: readonly ProtocolClient[]): Promise<void> {
-  const COUNT = Math.min(1000, clients.length);
-  const before = await worker.figures();
-  const latencies: number[] = [];
-  const began = performance.now();
-  for (let at = 0; at < COUNT; at += 10) {
+/** Clients that have everything, and whose connection was lost: each has another one, and hears that nothing is new. */
+async function returning(worker: Worker, clients: readonly ProtocolClient[], tokens: readonly string[]): Promise<void> {
+  for (const client of clients) client.disconnect();
+  const sockets: Socket[] = [];
+  // As it is after hours: the first round warms up code.
+  for (const round of [1, 2, 3]) {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    while ((await worker.figures()).connections > 0) await wait(50);
+    const before = await worker.figures();
+    const latencies: number[] = [];
+    const began = performance.now();
+    // So many are on their way at any time; each that arrives makes room for the next.
+    const queue = tokens.entries();
     await Promise.all(
-      clients.slice(at, at + 10).map(async (client) => {
-        const completes = client.counts.completes;
-        const started = performance.now();
-        await client.connect();
-        await client.until(() => client.counts.completes > completes, 'the checkpoint', 60_000);
-        latencies.push(performance.now() - started);
+      Array.from({ length: ARRIVING }, async () => {
+        for (const [index, token] of queue) {
+          const started = performance.now();
+          const positions = [
+            { name: bucketName('shared', '[]'), after: String(lastOp) },
+            { name: bucketName('mine', JSON.stringify([user(index)])), after: String(lastOp) },
+          ];
+          const { endpoint } = worker;
+          sockets.push(await comeBack({ endpoint, token, clientId: `device-${index}`, positions }));
+          latencies.push(performance.now() - started);
+        }
       }),
     );
+    const seconds = (performance.now() - began) / 1000;
+    const after = await worker.figures();
+    report('returning', {
+      storage: STORAGE,
+      clients: tokens.length,
+      round,
+      connectsPerSecond: tokens.length / seconds,
+      workerCpuMsPerClient: (after.cpuMs - before.cpuMs) / tokens.length,
+      p50Ms: percentile(latencies, 0.5),
+      p99Ms: percentile(latencies, 0.99),
+    });
   }
-  const after = await worker.figures();
-  report('returning', {
-    storage: STORAGE,
-    encoding: ENCODING,
-    clients: COUNT,
-    connectsPerSecond: (COUNT / (performance.now() - began)) * 1000,
-    workerCpuMsPerClient: (after.cpuMs - before.cpuMs) / COUNT,
-    p50Ms: percentile(latencies, 0.5),
-    p99Ms: percentile(latencies, 0.99),
-  });
+  for (const socket of sockets) socket.destroy();
 }

@@ -1,5 +1,6 @@
 /**
- * Joins single reads of many sessions into few storage calls: everything asked for in one turn of the event loop becomes one call.
+ * Joins single reads of many sessions into few storage calls: everything asked for in one turn of the event loop becomes one call, and
+ * while storage is busy with earlier calls, everything asked for meanwhile. So a storm of clients makes calls larger, not more.
  */
 
 export interface BatchReader<Key, Value> {
@@ -7,6 +8,9 @@ export interface BatchReader<Key, Value> {
   read(key: Key, op: number): Promise<Value>;
   readMany(keys: readonly Key[], op: number): Promise<Value[]>;
 }
+
+/** Calls under way at the same time: one that is slow must not hold up all others. */
+const CONCURRENT_CALLS = 2;
 
 interface Waiting<Key, Value> {
   readonly keys: readonly Key[];
@@ -22,10 +26,19 @@ export function createBatchReader<Key, Value>(
   /** By op, because a call reads as of one op; sessions that start together ask for the same. */
   let waiting = new Map<number, Waiting<Key, Value>[]>();
 
+  let underWay = 0;
+
   const run = (): void => {
+    if (underWay >= CONCURRENT_CALLS) return;
     const due = waiting;
     waiting = new Map();
-    for (const [op, list] of due) void answer(list, op);
+    for (const [op, list] of due) {
+      underWay++;
+      void answer(list, op).finally(() => {
+        underWay--;
+        if (waiting.size > 0) run();
+      });
+    }
   };
 
   const answer = async (list: readonly Waiting<Key, Value>[], op: number): Promise<void> => {

@@ -8,6 +8,7 @@
 import type { BucketRef, BucketReader, BucketTotals } from '#core/bucket-storage/contract.ts';
 import { createBatchReader } from './batch-reader.ts';
 import type { BucketHolder } from './follower.ts';
+import { createResting } from './resting.ts';
 
 export interface HeldBucket extends BucketRef {
   /** `${since}#${definition name}${key}` (S-377). */
@@ -17,6 +18,7 @@ export interface HeldBucket extends BucketRef {
 }
 
 export interface HeldBuckets {
+  /** Buckets with holders; those that rest are not counted. */
   readonly size: number;
   /** Registers the holder that `create` makes; it hears of changes from now on, until it is released. */
   hold<Holder extends BucketHolder>(
@@ -38,6 +40,11 @@ export interface HeldBuckets {
 
 /** The most that storage takes in one call. */
 const TOTALS_PER_READ = 10_000;
+/** Buckets without a holder whose totals are kept right. */
+const RESTING_BUCKETS = 50_000;
+const RESTING_BYTES = 16 * 1024 * 1024;
+/** What an entry takes besides its texts. */
+const ENTRY_BYTES = 250;
 
 /** @param currentOp the op that the feed stands at */
 export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentOp: () => number): HeldBuckets {
@@ -47,6 +54,14 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
   /** Counts resets: what was read before one is not current after it. */
   let epoch = 0;
 
+  const drop = (bucket: HeldBucket): void => {
+    const keys = byDefinition.get(bucket.definition);
+    if (keys?.get(bucket.key) !== bucket) return;
+    keys.delete(bucket.key);
+    if (keys.size === 0) byDefinition.delete(bucket.definition);
+  };
+  const resting = createResting<HeldBucket>({ maxEntries: RESTING_BUCKETS, maxBytes: RESTING_BYTES, drop });
+
   const hold: HeldBuckets['hold'] = (definition, key, name, create) => {
     let keys = byDefinition.get(definition);
     if (keys === undefined) byDefinition.set(definition, (keys = new Map<string, HeldBucket>()));
@@ -54,7 +69,10 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
     if (bucket === undefined) {
       bucket = { definition, key, name, totals: null, holders: new Set() };
       keys.set(key, bucket);
+    }
+    if (bucket.holders.size === 0) {
       size++;
+      resting.remove(bucket);
     }
     const holder = create(bucket);
     bucket.holders.add(holder);
@@ -63,11 +81,10 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
 
   const release: HeldBuckets['release'] = (bucket, holder) => {
     if (!bucket.holders.delete(holder) || bucket.holders.size > 0) return;
-    const keys = byDefinition.get(bucket.definition);
-    if (keys?.get(bucket.key) !== bucket) return;
-    keys.delete(bucket.key);
     size--;
-    if (keys.size === 0) byDefinition.delete(bucket.definition);
+    // What was never read has nothing worth keeping.
+    if (bucket.totals === null) return drop(bucket);
+    resting.add(bucket, ENTRY_BYTES + 2 * (bucket.key.length + bucket.name.length));
   };
 
   const load: HeldBuckets['load'] = async (buckets) => {
@@ -90,10 +107,13 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
   };
 
   const prepareReset: HeldBuckets['prepareReset'] = async (op) => {
+    resting.clear();
     const all = [...byDefinition.values()].flatMap((keys) => [...keys.values()]);
     const values = await totals.readMany(all, op);
     return (changed) => {
       epoch++;
+      // They were not read. A holder may have taken one meanwhile; it has the epoch before.
+      resting.clear();
       const known = new Map(all.map((bucket, index) => [bucket, values[index]!]));
       for (const keys of byDefinition.values()) {
         for (const bucket of keys.values()) {

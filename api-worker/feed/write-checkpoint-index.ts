@@ -3,6 +3,7 @@ import type { ReachedWriteCheckpoint } from '#core/bucket-storage/contract.ts';
 import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
 import { createBatchReader } from './batch-reader.ts';
 import type { Follower } from './follower.ts';
+import { createResting } from './resting.ts';
 
 /** One (user, client). `value` is right from op `since` to the feed's present one; undefined: not read yet. */
 export interface WriteCheckpointEntry {
@@ -15,7 +16,7 @@ export interface WriteCheckpointEntry {
 }
 
 export interface WriteCheckpointIndex {
-  /** Pairs that are followed. */
+  /** Pairs that are followed; those that rest are not counted. */
   readonly size: number;
   follow(userId: string, clientId: string, follower: Follower): WriteCheckpointEntry;
   unfollow(entry: WriteCheckpointEntry, follower: Follower): void;
@@ -27,6 +28,11 @@ export interface WriteCheckpointIndex {
 }
 
 const PAIRS_PER_READ = 1000;
+/** Clients that are not connected whose number is kept right. */
+const RESTING_CLIENTS = 50_000;
+const RESTING_BYTES = 16 * 1024 * 1024;
+/** What an entry takes besides its texts. */
+const ENTRY_BYTES = 250;
 
 export function createWriteCheckpointIndex(
   store: Pick<WriteCheckpointStore, 'reached'>,
@@ -42,9 +48,15 @@ export function createWriteCheckpointIndex(
     PAIRS_PER_READ,
   );
   let epoch = 0;
+  let size = 0;
 
   // User ids may contain anything; the length keeps (a, bc) and (ab, c) apart.
   const nameOf = (userId: string, clientId: string): string => `${userId.length}:${userId}${clientId}`;
+
+  const drop = (entry: WriteCheckpointEntry): void => void entries.delete(nameOf(entry.userId, entry.clientId));
+  const resting = createResting<WriteCheckpointEntry>({
+    ...{ maxEntries: RESTING_CLIENTS, maxBytes: RESTING_BYTES, drop },
+  });
 
   const enter = (entry: WriteCheckpointEntry, value: bigint | null, op: number): boolean => {
     if (entry.value !== undefined && entry.value !== null && (value === null || value <= entry.value)) return false;
@@ -56,19 +68,25 @@ export function createWriteCheckpointIndex(
 
   return {
     get size() {
-      return entries.size;
+      return size;
     },
     follow(userId, clientId, follower) {
       const name = nameOf(userId, clientId);
       let entry = entries.get(name);
       if (entry === undefined)
         entries.set(name, (entry = { userId, clientId, value: undefined, since: 0, followers: new Set() }));
+      if (entry.followers.size === 0) {
+        size++;
+        resting.remove(entry);
+      }
       entry.followers.add(follower);
       return entry;
     },
     unfollow(entry, follower) {
-      if (entry.followers.delete(follower) && entry.followers.size === 0)
-        entries.delete(nameOf(entry.userId, entry.clientId));
+      if (!entry.followers.delete(follower) || entry.followers.size > 0) return;
+      size--;
+      if (entry.value === undefined) drop(entry);
+      else resting.add(entry, ENTRY_BYTES + 2 * (entry.userId.length + entry.clientId.length));
     },
     async load(entry) {
       const readIn = epoch;
@@ -84,13 +102,20 @@ export function createWriteCheckpointIndex(
       }
     },
     async prepareReset(op) {
+      resting.clear();
       const all = [...entries.values()];
       const values = await reader.readMany(all, op);
       return (changed) => {
         epoch++;
-        for (const [index, entry] of all.entries()) {
-          if (!enter(entry, values[index]!, op)) continue;
-          for (const follower of entry.followers) changed(follower);
+        // They were not read.
+        resting.clear();
+        const known = new Map(all.map((entry, index) => [entry, values[index]!]));
+        for (const entry of entries.values()) {
+          const now = known.get(entry);
+          // Came in after the read: what was loaded for it since may be out of date, so it is loaded again.
+          const isNews = now === undefined ? entry.value !== undefined : enter(entry, now, op);
+          if (now === undefined) entry.value = undefined;
+          if (isNews) for (const follower of entry.followers) changed(follower);
         }
       };
     },

@@ -73,7 +73,7 @@ describe('what the client asks for', () => {
 const line = fc
   .array(
     fc
-      .tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.constantFrom(1, 1, 7, 100, 3000))
+      .tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.constantFrom(1, 1, 7, 100, 3000, 20_000))
       .map(([bytes, times]) => Buffer.concat(Array.from({ length: times }, () => Buffer.from(bytes)))),
     { minLength: 1, maxLength: 3 },
   )

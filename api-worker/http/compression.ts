@@ -8,12 +8,15 @@
  */
 import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib';
 import type { EncodedLine } from '#core/protocol/lines.ts';
+import { appendCrc, summedBytes, type SummedBytes } from './crc32-append.ts';
 import type { Compression } from './negotiate.ts';
 
 /** Below this, compressing costs more than it saves: stored as it is, in a block of the format. */
 export const STORED_BYTES = 256;
-/** Larger pieces are compressed on the thread pool. */
-const ASYNC_BYTES = 32 * 1024;
+/** Larger pieces are compressed on the thread pool; handing over a smaller one costs more than it is worth, and as much again in page faults. */
+const ASYNC_BYTES = 512 * 1024;
+/** Parts of a line beyond this are compressed where they are: copying them together would cost nearly as much as compressing them. */
+const APART_BYTES = 32 * 1024;
 /** Bandwidth matters less than how many clients a worker serves. */
 const DEFLATE_OPTIONS = { level: 3, finishFlush: constants.Z_SYNC_FLUSH };
 const MAX_STORED_BLOCK = 65_535;
@@ -31,8 +34,7 @@ export function bodyStart(compression: Compression): Buffer | null {
 export function deflateLine(line: EncodedLine): Compressed {
   const known = deflatedLines.get(line);
   if (known !== undefined) return known;
-  const bytes = line.parts.length === 1 ? line.parts[0]! : Buffer.concat(line.parts, line.bytes);
-  const result = deflatePiece(bytes);
+  const result = deflateParts(line);
   deflatedLines.set(line, result);
   if (!Buffer.isBuffer(result)) {
     result.then(
@@ -43,9 +45,34 @@ export function deflateLine(line: EncodedLine): Compressed {
   return result;
 }
 
+/** Neighbours that are small are one piece. Ends with a flush. */
+function deflateParts({ parts, bytes }: EncodedLine): Compressed {
+  if (parts.length === 1) return deflatePiece(parts[0]!);
+  if (bytes < APART_BYTES || bytes >= ASYNC_BYTES) return deflatePiece(Buffer.concat(parts, bytes));
+  const pieces: Buffer[] = [];
+  let small: Buffer[] = [];
+  for (const part of [...parts, null]) {
+    if (part !== null && part.length < APART_BYTES) {
+      small.push(part);
+      continue;
+    }
+    if (small.length > 0) pieces.push(deflateNow(Buffer.concat(small)));
+    small = [];
+    if (part !== null) pieces.push(deflateNow(part));
+  }
+  if (pieces.at(-1)!.readUInt32BE(pieces.at(-1)!.length - 4) !== 0xffff) pieces.push(FLUSH);
+  return Buffer.concat(pieces);
+}
+
+/** What a sync flush ends with: an empty stored block. */
+const FLUSH = Buffer.of(0, 0, 0, 0xff, 0xff);
+
+function deflateNow(bytes: Buffer): Buffer {
+  return bytes.length < STORED_BYTES ? storedBlock(bytes) : deflateRawSync(bytes, DEFLATE_OPTIONS);
+}
+
 function deflatePiece(bytes: Buffer): Compressed {
-  if (bytes.length < STORED_BYTES) return storedBlock(bytes);
-  if (bytes.length < ASYNC_BYTES) return deflateRawSync(bytes, DEFLATE_OPTIONS);
+  if (bytes.length < ASYNC_BYTES) return deflateNow(bytes);
   return promised((done) => deflateRaw(bytes, DEFLATE_OPTIONS, done));
 }
 
@@ -70,13 +97,28 @@ export interface BodySum {
   end(): Buffer | null;
 }
 
+/** From this size on, a line's own sum is made once for all clients and added to theirs. */
+const SUMMED_BYTES = 4096;
+const lineSums = new WeakMap<EncodedLine, SummedBytes>();
+
+function sumOf(line: EncodedLine): SummedBytes {
+  let summed = lineSums.get(line);
+  if (summed === undefined) {
+    let crc = 0;
+    for (const part of line.parts) crc = crc32(part, crc);
+    lineSums.set(line, (summed = summedBytes(crc, line.bytes)));
+  }
+  return summed;
+}
+
 export function createBodySum(compression: Compression): BodySum {
   let sum = 0;
   let length = 0;
   return {
     add(line) {
       if (compression !== 'gzip') return;
-      for (const part of line.parts) sum = crc32(part, sum);
+      if (line.bytes < SUMMED_BYTES) for (const part of line.parts) sum = crc32(part, sum);
+      else sum = appendCrc(sum, sumOf(line));
       length = (length + line.bytes) % 2 ** 32;
     },
     end() {

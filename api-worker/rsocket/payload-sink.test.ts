@@ -1,4 +1,5 @@
 /** A sync stream as payloads: credit (S-598), order, the end, and a client that asks for nothing more (S-615). */
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createFakeClock, type FakeClock } from '#core/platform/clock.ts';
@@ -10,7 +11,7 @@ import { MAX_REQUEST_N } from './frames.ts';
 import { createPayloadSink, type PayloadSink } from './payload-sink.ts';
 import { compressedMessage } from './websocket-frames.ts';
 
-/** Compressed on another thread, so that it is ready later. */
+/** Ready later, as what is compressed on another thread. */
 const LARGE = 40_000;
 const lineOf = (text: string, bytes = text.length): EncodedLine => {
   const part = Buffer.from(text.padEnd(bytes, '.'));
@@ -23,7 +24,11 @@ const uncompressible = vi.hoisted(() => new Set<unknown>());
 vi.mock('../http/compression.ts', async (load) => {
   const original = await load<typeof import('../http/compression.ts')>();
   const deflateLine: typeof original.deflateLine = (line) =>
-    uncompressible.has(line) ? Promise.reject(new Error('no memory')) : original.deflateLine(line);
+    uncompressible.has(line)
+      ? Promise.reject(new Error('no memory'))
+      : line.bytes < LARGE
+        ? original.deflateLine(line)
+        : turn().then(() => original.deflateLine(line));
   return { ...original, deflateLine };
 });
 
