@@ -107,13 +107,12 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
   };
 
   const prepareReset: HeldBuckets['prepareReset'] = async (op) => {
+    // Not worth reading for nobody.
     resting.clear();
     const all = [...byDefinition.values()].flatMap((keys) => [...keys.values()]);
     const values = await totals.readMany(all, op);
     return (changed) => {
       epoch++;
-      // They were not read. A holder may have taken one meanwhile; it has the epoch before.
-      resting.clear();
       const known = new Map(all.map((bucket, index) => [bucket, values[index]!]));
       for (const keys of byDefinition.values()) {
         for (const bucket of keys.values()) {

@@ -102,13 +102,12 @@ export function createWriteCheckpointIndex(
       }
     },
     async prepareReset(op) {
+      // Not worth reading for nobody.
       resting.clear();
       const all = [...entries.values()];
       const values = await reader.readMany(all, op);
       return (changed) => {
         epoch++;
-        // They were not read.
-        resting.clear();
         const known = new Map(all.map((entry, index) => [entry, values[index]!]));
         for (const entry of entries.values()) {
           const now = known.get(entry);
