@@ -125,6 +125,7 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     cacheBytes: CHUNK_CACHE_BYTES,
   });
   const metrics = createWorkerMetrics({ metrics: options.metrics, clock, feed: feed.figures, pages: pages.figures });
+  options.metrics.millrace_connection_limit.set(api.maxConcurrentConnections);
   const wheel = createTimerWheel(clock);
   const sessions = createSessions({
     feed,

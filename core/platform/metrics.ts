@@ -72,6 +72,7 @@ export const METRICS = {
   },
 
   // Ours: serving
+  millrace_connection_limit: { kind: 'gauge', owner: 'api', help: 'Sync streams that this process takes at most' },
   millrace_authentication_failures_total: {
     kind: 'counter',
     owner: 'api',
@@ -213,7 +214,8 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS;
 type LabelsOf<D> = D extends { labels: readonly (infer L extends string)[] } ? L : never;
-type MetricOf<D extends MetricDefinition> = D['kind'] extends 'counter'
+/** The metric that a definition stands for, with its labels. */
+export type MetricOf<D extends Omit<MetricDefinition, 'owner'>> = D['kind'] extends 'counter'
   ? Counter<LabelsOf<D>>
   : D['kind'] extends 'gauge'
     ? Gauge<LabelsOf<D>>

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, rm } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -54,6 +54,35 @@ export async function installDebianPackages(packages: string[], byHand: ByHand):
       throw new Error(cannotInstall(byHand, error), { cause: error });
     }
   });
+}
+
+/**
+ * Downloads a Debian package and unpacks it into a folder, without installing it or what it depends on. Throws a message
+ * that says what to do by hand where that does not work.
+ */
+export async function unpackDebianPackage(name: string, folder: string, byHand: ByHand): Promise<void> {
+  const aptGet = await findProgram('apt-get', ['/usr/bin']);
+  if (aptGet === undefined) throw new Error(cannotInstall(byHand));
+  process.stderr.write(`Downloading ${name} for the tests (apt-get)…\n`);
+  const download = join(folder, 'download');
+  await mkdir(download, { recursive: true });
+  const fetchPackage = () => run(aptGet, ['-qq', 'download', name], { cwd: download, timeout: 5 * 60_000 });
+  try {
+    await fetchPackage().catch(async (reason: unknown) => {
+      // Most likely the machine has no lists of packages yet, or old ones.
+      const prefix = await administratorPrefix();
+      if (prefix === undefined) throw reason;
+      const update = [...prefix, aptGet, '-qq', '-o', 'DPkg::Lock::Timeout=300', 'update'];
+      await alone(`apt-${aptGet}`, () => run(update[0]!, update.slice(1), { timeout: 5 * 60_000 }));
+      await fetchPackage();
+    });
+    const [file] = await readdir(download);
+    await run('dpkg-deb', ['-x', join(download, file ?? ''), folder], { timeout: 60_000 });
+  } catch (error) {
+    throw new Error(cannotInstall(byHand, error), { cause: error });
+  } finally {
+    await rm(download, { recursive: true, force: true });
+  }
 }
 
 function cannotInstall({ what, variable, hint }: ByHand, reason?: unknown): string {

@@ -44,7 +44,17 @@ export function podMonitor({ instance }: DesiredInput): KubeObject[] {
       spec: {
         selector: { matchLabels: { [LABEL_INSTANCE]: instanceLabels(name)[LABEL_INSTANCE] } },
         podTargetLabels: [LABEL_INSTANCE, LABEL_SOURCE, 'app.kubernetes.io/component'],
-        podMetricsEndpoints: [{ port: METRICS_PORT.name, path: '/metrics', interval: `${intervalSeconds}s` }],
+        podMetricsEndpoints: [
+          {
+            port: METRICS_PORT.name,
+            path: '/metrics',
+            interval: `${intervalSeconds}s`,
+            // As in the operator's own metrics; pods are told apart by `pod`. Alerts and dashboards rely on it.
+            relabelings: [
+              { sourceLabels: ['__meta_kubernetes_pod_label_millrace_dev_instance'], targetLabel: 'instance' },
+            ],
+          },
+        ],
       },
     } as KubeObject,
   ];
