@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
+import { SyncInstanceSchema } from '#crds/sync-instance/sync-instance.ts';
+import { keepRules } from './keep-rules.ts';
+
+/** The part of JSON schema that crds/sync-instance/schema-parts.ts uses. */
+interface Schema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Schema[];
+  readonly pattern?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: Schema;
+  readonly 'x-kubernetes-list-type'?: string;
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
+}
+
+const SOME = 3;
+const dnsLabel = fc.stringMatching(/^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$/);
+
+/**
+ * Instances that the API server takes, made from the schema, so that a new field is in them by itself. What CEL rules forbid is
+ * mended afterwards (`keepRules`); that they are valid is checked by a real API server in `desired/cluster.integration.test.ts`.
+ */
+export function randomInstance(): fc.Arbitrary<SyncInstance> {
+  const { spec } = (SyncInstanceSchema as unknown as { properties: { spec: Schema } }).properties;
+  return fc
+    .record({ name: dnsLabel, namespace: dnsLabel, uid: fc.uuid(), spec: fromSchema(spec) })
+    .map(({ name, namespace, uid, spec: drawn }) => ({
+      apiVersion: 'millrace.dev/v1alpha1',
+      kind: 'SyncInstance',
+      metadata: { name, namespace, uid, generation: 1 },
+      spec: keepRules(drawn as SyncInstance['spec']),
+    }));
+}
+
+function fromSchema(schema: Schema): fc.Arbitrary<unknown> {
+  if (schema.enum) return fc.constantFrom(...schema.enum);
+  if (schema.anyOf) return fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constantFrom('25%', '1%', '50%'));
+  switch (schema.type) {
+    case 'string':
+      return texts(schema);
+    case 'integer':
+      return fc.integer({ min: schema.minimum ?? 0, max: schema.maximum ?? 1_000_000 });
+    case 'boolean':
+      return fc.boolean();
+    case 'array':
+      return lists(schema);
+    case 'object':
+      return schema.additionalProperties ? maps(schema.additionalProperties) : sections(schema);
+    default:
+      throw new Error(`The generator does not know this schema: ${JSON.stringify(schema)}`);
+  }
+}
+
+function texts({ pattern, minLength = 0, maxLength = 20 }: Schema): fc.Arbitrary<string> {
+  const fits = (text: string): boolean => text.length >= minLength && text.length <= maxLength;
+  if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern), { size: '-1' }).filter(fits);
+  return fc.string({ minLength, maxLength: Math.min(maxLength, 20), unit: 'binary' }).filter(fits);
+}
+
+function lists(schema: Schema): fc.Arbitrary<unknown[]> {
+  const bounds = { minLength: schema.minItems ?? 0, maxLength: Math.min(schema.maxItems ?? SOME, SOME) };
+  const items = fromSchema(schema.items!);
+  const key = schema['x-kubernetes-list-map-keys']?.[0];
+  if (key !== undefined) {
+    return fc.uniqueArray(items, { ...bounds, selector: (item) => (item as Record<string, unknown>)[key] });
+  }
+  return schema['x-kubernetes-list-type'] === 'set' ? fc.uniqueArray(items, bounds) : fc.array(items, bounds);
+}
+
+function maps(values: Schema): fc.Arbitrary<Record<string, unknown>> {
+  const isQuantity = values.anyOf !== undefined;
+  const keys = isQuantity ? ['cpu', 'memory'] : ['team', 'example.com/team', 'Cost.Centre_1', 'a'];
+  const drawn = isQuantity ? fc.constantFrom('100m', '2', 1, '256Mi') : fromSchema(values);
+  return fc.dictionary(fc.constantFrom(...keys), drawn, { maxKeys: SOME, noNullPrototype: true });
+}
+
+function sections({ properties = {}, required = [] }: Schema): fc.Arbitrary<unknown> {
+  const fields = Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, fromSchema(field)]));
+  return fc.record(fields, { requiredKeys: [...required], noNullPrototype: true });
+}
