@@ -1,5 +1,6 @@
 /** The `millrace` command (O chapter 1). One-shot commands exit 0 on success, non-zero on failure (O-9). */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { INSTANCE_ID } from '#core/platform/config/instance-id.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
 import { addExplainCommands } from './explain/commands.ts';
@@ -14,6 +15,15 @@ interface ConfigOptions {
   config?: string;
   configBase64?: string;
   syncConfigBase64?: string;
+}
+
+interface InstanceOptions {
+  instance?: string;
+}
+
+interface TeardownFlags {
+  keepStorage?: boolean;
+  timeout: number;
 }
 
 interface SchemaOptions {
@@ -46,23 +56,41 @@ function program(): Command {
   withConfig(root.command('start', { isDefault: true }))
     .description('run the service')
     .addOption(new Option('-r, --role <role>', 'which parts').choices(['unified', 'sync', 'api']).default('unified'))
-    .action(async (options: ConfigOptions & { role: 'unified' | 'sync' | 'api' }) => {
-      const { start } = await import('./start.ts');
-      await start(options.role, flagsOf(options));
-    });
+    .option(
+      '--source <tag>',
+      'replicate only this source of the configuration; may be given several times',
+      collect,
+      [],
+    )
+    .addOption(instanceOption())
+    .action(
+      async (options: ConfigOptions & InstanceOptions & { role: 'unified' | 'sync' | 'api'; source: string[] }) => {
+        const { start } = await import('./start.ts');
+        const { instance, source: sources } = options;
+        await start(options.role, flagsOf(options), { sources, instance });
+      },
+    );
   const migrate = root.command('migrate').description('storage schema');
   withConfig(migrate.command('up'))
-    .description('bring the storage schema up to date, then exit')
-    .action(async (options: ConfigOptions) => {
+    .description('bring the storage schema up to date, claim the storage for the instance, then exit')
+    .addOption(instanceOption())
+    .action(async (options: ConfigOptions & InstanceOptions) => {
       const { migrateUp } = await import('./one-shot.ts');
-      await migrateUp(flagsOf(options));
+      await migrateUp(flagsOf(options), options);
     });
   withConfig(root.command('teardown'))
     .description('destroy what this instance created: replication slots and everything in bucket storage')
     .argument('[confirmation]', 'the literal word TEARDOWN')
-    .action(async (confirmation: string | undefined, options: ConfigOptions) => {
-      const { teardown } = await import('./one-shot.ts');
-      await teardown(confirmation, flagsOf(options));
+    .addOption(instanceOption())
+    .option('--keep-storage', 'remove replication slots and the claim only; what is stored stays for the next instance')
+    .option('--timeout <seconds>', 'ends by itself after this; what is left is named', secondsOf, 120)
+    .action(async (confirmation: string | undefined, options: ConfigOptions & InstanceOptions & TeardownFlags) => {
+      const { teardown } = await import('./teardown.ts');
+      const { instance, keepStorage = false, timeout: timeoutSeconds } = options;
+      await teardown(confirmation, flagsOf(options), {
+        ...(instance === undefined ? {} : { instance }),
+        ...{ keepStorage, timeoutSeconds },
+      });
     });
   withConfig(root.command('test-connections'))
     .description('check the source connections and the storage, then exit')
@@ -121,6 +149,25 @@ function program(): Command {
       await dev(options);
     });
   return root;
+}
+
+function instanceOption(): Option {
+  return new Option(
+    '--instance <id>',
+    'name of this instance: bucket storage is claimed by it and refused to others; else system.instance_id',
+  ).argParser((text: string) => {
+    if (!INSTANCE_ID.test(text)) throw new InvalidArgumentError('Give a name or a UID without spaces.');
+    return text;
+  });
+}
+
+const collect = (tag: string, tags: readonly string[]): string[] => [...tags, tag];
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < 5 || seconds > 86_400)
+    throw new InvalidArgumentError('Give whole seconds, at least 5.');
+  return seconds;
 }
 
 function portOf(text: string): number {

@@ -1,22 +1,24 @@
-/** Commands that do one thing and exit: `migrate up`, `teardown`, `test-connections` (O-5…O-9). */
+/** Commands that do one thing and exit: `migrate up`, `test-connections` (O-5…O-9). */
 import { realClock } from '#core/platform/clock.ts';
 import { loadServiceConfig, readSyncConfig, type ConfigFlags } from '#core/platform/config/load.ts';
 import { presentedCertificates } from '#core/platform/config/postgres-connect.ts';
 import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
-import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
 import { createLogger, type Logger } from '#core/platform/logging.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import { wantedTables } from '#replicator/wanted-tables.ts';
 import { openSourceToAsk } from './ask-source.ts';
+import { assertOwned, claimStorage } from './claim.ts';
 import { compilerFor } from './deploy.ts';
 import { openStorage, sharesServer } from './instance.ts';
+import { isOlderSchema } from './storage-part.ts';
 
 interface Loaded {
   readonly config: ServiceConfig;
   readonly log: Logger;
 }
 
-async function load(flags: ConfigFlags): Promise<Loaded> {
+/** The configuration of a command that does one thing, with what is to be said of it logged. */
+export async function loadForCommand(flags: ConfigFlags): Promise<Loaded> {
   const { config, notices } = await loadServiceConfig({
     flags,
     environment: process.env,
@@ -27,55 +29,19 @@ async function load(flags: ConfigFlags): Promise<Loaded> {
   return { config, log };
 }
 
-/** O-6, O-78. */
-export async function migrateUp(flags: ConfigFlags): Promise<void> {
-  const { config, log } = await load(flags);
+/** O-6, O-78. Claims the storage for the instance, if one is named (O-69); that of another is not touched. */
+export async function migrateUp(
+  flags: ConfigFlags,
+  { instance: named }: { readonly instance?: string },
+): Promise<void> {
+  const { config, log } = await loadForCommand(flags);
   const storage = await openStorage(config, log, realClock);
   try {
+    const instance = named ?? config.instanceId;
+    await assertOwned(storage, instance);
     const { applied } = await storage.migrate();
+    await claimStorage(storage, instance);
     log.info({ applied }, applied.length === 0 ? 'The storage schema is up to date' : 'Migrated the storage schema');
-  } finally {
-    await storage.close();
-  }
-}
-
-/** O-7: removes the replication slots of every version, then everything in bucket storage. */
-export async function teardown(confirmation: string | undefined, flags: ConfigFlags): Promise<void> {
-  if (confirmation !== 'TEARDOWN') {
-    throw codedError(
-      'PSYNC_S0102',
-      'Nothing was removed. To destroy the buckets and replication slots of this instance, run: millrace teardown TEARDOWN',
-    );
-  }
-  const { config, log } = await load(flags);
-  const storage = await openStorage(config, log, realClock);
-  try {
-    await storage.migrate();
-    const remaining: string[] = [];
-    for (const connection of config.replication.connections) {
-      // Taking over ends whoever still leads, so that no slot is in use.
-      const writer = await storage.takeOver(connection.tag, `teardown/${process.pid}`);
-      const source = openSourceToAsk(connection, log);
-      try {
-        for (const stream of await writer.streams()) {
-          if (stream.slot === '') continue;
-          await source.dropCursor(stream.slot).catch((error: unknown) => {
-            remaining.push(stream.slot);
-            log.error({ slot: stream.slot, err: error }, 'The replication slot could not be dropped');
-          });
-        }
-      } finally {
-        await source.close();
-      }
-    }
-    await storage.destroy();
-    log.info({ remaining }, 'Removed bucket storage');
-    if (remaining.length > 0) {
-      throw codedError(
-        'PSYNC_S1120',
-        `These replication slots remain in the source and keep its WAL; drop them by hand: ${remaining.join(', ')}`,
-      );
-    }
   } finally {
     await storage.close();
   }
@@ -83,7 +49,7 @@ export async function teardown(confirmation: string | undefined, flags: ConfigFl
 
 /** O-8, R-11: every finding is its own line; fails when one of them is fatal. */
 export async function testConnections(flags: ConfigFlags): Promise<void> {
-  const { config, log } = await load(flags);
+  const { config, log } = await loadForCommand(flags);
   const wanted = await tablesOf(config);
   let failed = 0;
   for (const connection of config.replication.connections) failed += await testSource(connection, config, wanted, log);
@@ -153,9 +119,7 @@ async function testStorage(config: ServiceConfig, log: Logger): Promise<number> 
       await storage.assertMigrated();
       print(`storage ${type}: ok`);
     } catch (error) {
-      // The same code tells of a schema that is too new, which no start would mend.
-      const isOlder = isCodedError(error) && error.code === 'PSYNC_S1005' && !/newer/.test(error.description);
-      if (!isOlder) throw error;
+      if (!isOlderSchema(error)) throw error;
       const { disableAutoMigration } = config.migrations;
       print(`storage ${type}: ok; ${disableAutoMigration ? error.description : 'the next start migrates its schema.'}`);
     } finally {

@@ -2,6 +2,7 @@
 import type { Clock } from '#core/platform/clock.ts';
 import type { Metrics } from '#core/platform/metrics.ts';
 import type { ReplicatorMetrics } from '#replicator/main.ts';
+import type { SourceReport } from '#replicator/report.ts';
 
 export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMetrics {
   return {
@@ -16,7 +17,6 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
       metrics.millrace_flush_seconds.observe({ source }, durationMs / 1000);
       if (sourceTimeMs === null) return;
       const seconds = Math.max(0, clock.now() - sourceTimeMs) / 1000;
-      metrics.millrace_replication_lag_seconds.set({ source }, seconds);
       metrics.millrace_commit_stored_seconds.observe({ source }, seconds);
       metrics.millrace_commit_decoded_seconds.observe({ source }, Math.max(0, seconds - durationMs / 1000));
     },
@@ -32,5 +32,28 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
       metrics.millrace_sync_config_version.set({ state: 'active' }, active ?? 0);
       metrics.millrace_sync_config_version.set({ state: 'processing' }, processing ?? 0);
     },
+  };
+}
+
+/**
+ * Keeps the lag of each source that this process leads (O-183): what a flush observed last would stand still when nothing is flushed any more.
+ * Called before every scrape.
+ */
+export function lagGauges(
+  { millrace_replication_lag_seconds: gauge }: Pick<Metrics, 'millrace_replication_lag_seconds'>,
+  clock: Clock,
+): (reports: readonly SourceReport[]) => void {
+  const known = new Map<string, { readonly atMs: number; readonly lagMs: number }>();
+  return (reports) => {
+    for (const { tag: source, leader, streams } of reports) {
+      const [served] = streams.toSorted((a, b) => a.version - b.version);
+      if (!leader) {
+        known.delete(source);
+        gauge.remove({ source });
+      } else if (served?.lagMs != null) known.set(source, { atMs: clock.monotonic(), lagMs: served.lagMs });
+      const last = known.get(source);
+      // It streamed, and does not now: the lag grows with time.
+      if (last) gauge.set({ source }, (last.lagMs + clock.monotonic() - last.atMs) / 1000);
+    }
   };
 }

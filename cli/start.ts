@@ -11,16 +11,18 @@ import { createTokenVerifier, type TokenVerifier } from '#core/platform/auth/tok
 import { realClock } from '#core/platform/clock.ts';
 import { loadServiceConfig, readSyncConfig, type ConfigFlags } from '#core/platform/config/load.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
+import { codedError } from '#core/platform/errors/coded-error.ts';
 import { createHealth, writeProbeFiles, type ProbeFiles } from '#core/platform/health.ts';
 import type { HttpEndpoint } from '#core/platform/http-endpoint.ts';
 import { runLifecycle, type Part } from '#core/platform/lifecycle.ts';
 import { createLogger, type Logger } from '#core/platform/logging.ts';
-import { collectProcessMetrics, createMetrics, startMetricsServer } from '#core/platform/metrics.ts';
+import { collectProcessMetrics, createMetrics } from '#core/platform/metrics.ts';
 import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { createSessionResolver } from '#core/sync-config/evaluate/session-resolver.ts';
 import { startReplicator, type Replicator } from '#replicator/main.ts';
 import type { SourceReport } from '#replicator/report.ts';
 import { adminRoutes } from './admin-routes.ts';
+import { chosenSources } from './chosen-sources.ts';
 import {
   compilerFor,
   deploySyncConfig,
@@ -32,9 +34,13 @@ import {
 import { createDiagnostics } from './diagnostics.ts';
 import { addExplainRoute } from './explain-route.ts';
 import { explainDependencies } from './explain/dependencies.ts';
-import { openStorage, sharesServer } from './instance.ts';
-import { replicatorMetrics } from './replicator-metrics.ts';
+import { sharesServer } from './instance.ts';
+import { lagGauges, replicatorMetrics } from './replicator-metrics.ts';
 import { addRevokeRoute } from './revoke-route.ts';
+import { startMetricsPort } from './status/metrics-port.ts';
+import { createPartStatus } from './status/part-status.ts';
+import { storageFiguresPart } from './storage-figures.ts';
+import { storagePart } from './storage-part.ts';
 import { schemaRoute } from './schema-route.ts';
 import { readSourceTables, rememberSourceTables } from './source-tables.ts';
 import { createValidation } from './validation.ts';
@@ -45,7 +51,16 @@ export type Role = 'unified' | 'sync' | 'api';
 /** Clients that are still connected are ended within this time; a kill follows after 120 s at the earliest (O-11). */
 const PROBE_FOLDER = '/tmp/millrace/probes';
 
-export async function start(role: Role, flags: ConfigFlags): Promise<void> {
+export interface StartOptions {
+  /** Tags of the sources to replicate; empty: all. */
+  readonly sources: readonly string[];
+  /** Wins over `system.instance_id`. */
+  readonly instance: string | undefined;
+}
+
+export async function start(role: Role, flags: ConfigFlags, { sources, instance }: StartOptions): Promise<void> {
+  if (role === 'api' && sources.length > 0)
+    throw codedError('PSYNC_S0105', '--source is for processes that replicate, not for -r api.');
   const { config, notices, origin } = await loadServiceConfig({
     flags,
     environment: process.env,
@@ -57,7 +72,7 @@ export async function start(role: Role, flags: ConfigFlags): Promise<void> {
   log.info({ config: origin }, 'Starting');
   // A copy makes much garbage of middle age. Collecting it earlier costs little and keeps a fifth of the memory free.
   if (role !== 'api') setFlagsFromString('--heap-growing-percent=60');
-  const composed = compose({ config, role, log });
+  const composed = compose({ config, role, log, sources, instance: instance ?? config.instanceId });
   process.exitCode = await runLifecycle({
     parts: composed.parts,
     log,
@@ -74,6 +89,9 @@ export interface ComposeOptions {
   readonly config: ServiceConfig;
   readonly role: Role;
   readonly log: Logger;
+  /** Tags of the sources to replicate; absent or empty: all. */
+  readonly sources?: readonly string[];
+  readonly instance?: string | undefined;
   readonly extraRoutes?: ((server: FastifyInstance) => void) | undefined;
 }
 
@@ -89,7 +107,7 @@ export interface Composed {
 }
 
 /** Everything a process of a role consists of, in the order of its start. Nothing runs yet. */
-export function compose({ config, role, log, extraRoutes }: ComposeOptions): Composed {
+export function compose({ config, role, log, sources = [], instance, extraRoutes }: ComposeOptions): Composed {
   const clock = realClock;
   const health = createHealth(clock);
   const draining = health.condition('draining');
@@ -101,6 +119,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   collectProcessMetrics(registry);
   metrics.millrace_build_info.set({ version: VERSION, role }, 1);
   const { connections } = config.replication;
+  const replicated = role === 'api' ? [] : chosenSources(connections, sources);
   const compile = compilerFor(connections);
   const sourceTables = rememberSourceTables(() => readSourceTables(connections, { log, clock }), clock);
   const schemaWarnings = schemaWarningsWith(compile, sourceTables);
@@ -108,21 +127,16 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   let storage: BucketStorage;
   let coordination: Coordination;
   let replicator: Replicator | null = null;
+  let worker: ApiWorker | null = null;
+  let isStopping = false;
   const reports = (): readonly SourceReport[] => replicator?.reports() ?? [];
   const deploy = (text: string, how: { reprocess?: boolean; retryBlocked?: boolean } = {}): Promise<Deployment> =>
     deploySyncConfig(text, { compile, storage, coordination, label: config.syncConfig?.versionLabel, ...how });
 
   const parts: Part[] = [
     probePart(),
-    {
-      name: 'storage',
-      async start() {
-        storage = await openStorage(config, log, clock);
-        if (config.migrations.disableAutoMigration) await storage.assertMigrated();
-        else await storage.migrate();
-      },
-      stop: () => storage.close(),
-    },
+    ...(config.telemetry.prometheusPort === undefined ? [] : [metricsPart(config.telemetry.prometheusPort)]),
+    storagePart({ config, instance, log, clock, opened: (open) => (storage = open) }),
     {
       name: 'coordination',
       async start() {
@@ -132,9 +146,12 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
       stop: () => coordination.close(),
     },
   ];
-  if (role !== 'api') parts.push(deployPart(), replicatorPart());
+  const leads = (): boolean => reports().some(({ leader }) => leader);
+  if (role !== 'api') {
+    parts.push(deployPart(), replicatorPart());
+    parts.push(storageFiguresPart({ storage: () => storage, leads, metrics, log, clock }));
+  }
   if (role !== 'sync') parts.push(apiPart());
-  if (config.telemetry.prometheusPort !== undefined) parts.push(metricsPart(config.telemetry.prometheusPort));
 
   function probePart(): Part {
     let files: ProbeFiles | null = null;
@@ -182,7 +199,7 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
       name: 'replicator',
       async start() {
         replicator = startReplicator({
-          connections,
+          connections: replicated,
           storage,
           coordination,
           clock,
@@ -197,7 +214,6 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   }
 
   function apiPart(): Part {
-    let worker: ApiWorker | null = null;
     let verifier: TokenVerifier;
     const cut = new AbortController();
     return {
@@ -255,10 +271,22 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
 
   function metricsPart(port: number): Part {
     let endpoint: HttpEndpoint;
+    const lags = lagGauges(metrics, clock);
+    const status = createPartStatus({
+      ...{ role, version: VERSION, instance: instance ?? null, clock, health, reports },
+      storage: () => storage ?? null,
+      tags: replicated.map(({ tag }) => tag),
+      api() {
+        if (role === 'sync') return null;
+        const connectionLimit = config.api.maxConcurrentConnections;
+        return { connections: worker?.connections() ?? 0, connectionLimit, draining: isStopping };
+      },
+    });
     return {
       name: 'metrics',
       async start() {
-        endpoint = await startMetricsServer({ registry, port });
+        const probed = config.healthcheck.probes.http === 'off' ? null : health;
+        endpoint = await startMetricsPort({ port, registry, refresh: () => lags(reports()), health: probed, status });
       },
       stop: () => endpoint.close(),
     };
@@ -267,7 +295,10 @@ export function compose({ config, role, log, extraRoutes }: ComposeOptions): Com
   return {
     parts,
     started: () => health.started(),
-    stopping: () => draining.set(false),
+    stopping() {
+      isStopping = true;
+      draining.set(false);
+    },
     close: () => health.close(),
     reports,
     deploy: (text) => deploy(text),

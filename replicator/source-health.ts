@@ -11,6 +11,7 @@ import type { Finding, SourceStatus } from './sources/contract.ts';
 
 /** A warning when less than this part of what the source keeps for a slot is left. */
 const LEAST_WAL_LEFT = 0.5;
+const FIRST_LOOK_MS = 3000;
 
 /** The source cannot be replicated as it is; tried again until it can. */
 export class SourceUnusable extends Error {
@@ -110,8 +111,13 @@ export function createSourceHealth(dependencies: SourceHealthDependencies): Sour
       noteTables(entry);
     },
     async run() {
-      while (!signal.aborted) {
-        await clock.sleep(dependencies.intervalMs, signal).catch(() => undefined);
+      // The first look comes soon: somebody who just started it wants to know.
+      for (
+        let waitMs = Math.min(FIRST_LOOK_MS, dependencies.intervalMs);
+        !signal.aborted;
+        waitMs = dependencies.intervalMs
+      ) {
+        await clock.sleep(waitMs, signal).catch(() => undefined);
         if (signal.aborted) return;
         await look().catch(dependencies.fail);
       }

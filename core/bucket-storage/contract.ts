@@ -14,6 +14,7 @@
  *
  * Op ids are JS numbers: whole, positive, below 2^53.
  */
+import type { StorageClaim } from './claim.ts';
 import type { RevocationStore } from './revocation-store.ts';
 import type { StorageInspection } from './inspection.ts';
 import type { SyncConfigStore } from './sync-config-store.ts';
@@ -311,6 +312,8 @@ export interface BucketStorage {
   readonly inspection: StorageInspection;
   /** Client tokens that are refused before they expire. */
   readonly revocations: RevocationStore;
+  /** Whose it is (O-69). */
+  readonly claim: StorageClaim;
   /**
    * Takes over a source: raises its epoch, waits out or ends an unfinished transaction of the former writer (within 5 s even when
    * that process is stopped), and removes everything the former writer did not commit: chunks, lookups, row states.
@@ -322,7 +325,7 @@ export interface BucketStorage {
    * those in use; about `budgetMs` per call; false when nothing is left (O-134).
    */
   clearStopped(budgetMs: number): Promise<boolean>;
-  /** Removes everything of this instance (O-7). */
+  /** Removes everything of this instance, its claim last (O-7). Can be repeated, also after it was killed. */
   destroy(): Promise<void>;
   close(): Promise<void>;
 }

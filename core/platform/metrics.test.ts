@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { collectProcessMetrics, createMetrics, METRICS, startMetricsServer, type MetricOwner } from './metrics.ts';
+import { createMetrics, METRICS, type MetricOwner } from './metrics.ts';
 
 const ALL: MetricOwner[] = ['api', 'replicator', 'compactor'];
 
@@ -61,22 +61,5 @@ describe('metrics', () => {
     expect(await registry.metrics()).toContain('powersync_replication_lag_seconds 7.5\n');
     metrics.millrace_replication_lag_seconds.remove({ source: 'b' });
     expect(await registry.metrics()).toContain('powersync_replication_lag_seconds 2\n');
-  });
-
-  test('are served on a port of their own, side by side with another registry (O-63, O-170)', async () => {
-    const registry = new Registry();
-    const other = new Registry();
-    createMetrics(other, ALL).powersync_rows_replicated_total.inc(99);
-    createMetrics(registry, ALL).powersync_rows_replicated_total.inc(3);
-    collectProcessMetrics(registry);
-    const server = await startMetricsServer({ registry, port: 0, host: '127.0.0.1' });
-    const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
-    expect(response.status).toBe(200);
-    expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
-    const text = await response.text();
-    expect(text).toContain('powersync_rows_replicated_total 3\n');
-    expect(text).toMatch(/millrace_process_resident_memory_bytes \d+/);
-    await server.close();
-    await expect(fetch(`http://127.0.0.1:${server.port}/metrics`)).rejects.toThrow();
   });
 });

@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { startHttpEndpoint, type HttpEndpoint } from './http-endpoint.ts';
 
 /** Which process knows a metric. Others do not expose it, so that their zeros do not mislead. */
 export type MetricOwner = 'api' | 'replicator' | 'compactor' | 'every process';
@@ -266,19 +265,4 @@ function largestLag(
 /** Adds what Node.js knows of the process: memory, event loop, garbage collection. */
 export function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, prefix: 'millrace_' });
-}
-
-/** Serves `/metrics` in the text format of Prometheus, on a port of its own (O-63, O-170). */
-export function startMetricsServer(options: {
-  registry: Registry;
-  port: number;
-  host?: string;
-}): Promise<HttpEndpoint> {
-  const { registry, ...listen } = options;
-  const metrics = async () => ({
-    status: 200,
-    contentType: registry.contentType,
-    body: await registry.metrics(),
-  });
-  return startHttpEndpoint({ ...listen, routes: { '/metrics': metrics } });
 }

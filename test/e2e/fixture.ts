@@ -16,7 +16,10 @@ export interface Fixture {
 }
 
 export interface FixtureOptions extends Partial<
-  Pick<InstanceOptions, 'api' | 'apiParameters' | 'clientAuth' | 'extraYaml' | 'sourceKeys' | 'otherSources'>
+  Pick<
+    InstanceOptions,
+    'api' | 'apiParameters' | 'clientAuth' | 'extraYaml' | 'metrics' | 'sourceKeys' | 'otherSources'
+  >
 > {
   readonly storage: 'mongodb' | 'postgresql';
   readonly redis?: boolean;
@@ -39,7 +42,7 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
       ? await (await mongodb()).createDatabase()
       : await (await postgres()).createDatabase();
   const prefix = options.redis ? (await redis()).createPrefix() : null;
-  const { api, apiParameters, clientAuth, extraYaml, sourceKeys, otherSources } = options;
+  const { api, apiParameters, clientAuth, extraYaml, metrics, sourceKeys, otherSources } = options;
   const instance = await createInstance({
     sourceUrl: options.loginUrl?.(source.url) ?? source.url,
     storage: { type: options.storage, url: storage.url },
@@ -49,6 +52,7 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
     ...(apiParameters ? { apiParameters } : {}),
     ...(clientAuth ? { clientAuth } : {}),
     ...(extraYaml ? { extraYaml } : {}),
+    ...(metrics ? { metrics } : {}),
     ...(sourceKeys ? { sourceKeys } : {}),
     ...(otherSources ? { otherSources } : {}),
   });

@@ -30,12 +30,16 @@ export interface InstanceOptions {
   /** Further lines of service.yaml, top level. */
   readonly extraYaml?: string;
   readonly logLevel?: string;
+  /** Every process has a metrics port. */
+  readonly metrics?: boolean;
 }
 
 export interface Service {
   readonly role: string;
   readonly port: number;
   readonly endpoint: string;
+  /** Where metrics, probes and status are served; '' without `metrics`. */
+  readonly metricsUrl: string;
   readonly pid: number;
   readonly child: ChildProcess;
   /** The end of what it printed. */
@@ -49,8 +53,8 @@ export interface Service {
 }
 
 export interface Instance {
-  /** On a free port, or the given one: that of a process before it. */
-  start(role: 'unified' | 'sync' | 'api', port?: number): Promise<Service>;
+  /** On a free port, or the given one: that of a process before it. `words`: further arguments. */
+  start(role: 'unified' | 'sync' | 'api', port?: number | null, words?: readonly string[]): Promise<Service>;
   /** Runs a one-shot command with this instance's configuration. */
   run(...words: string[]): Promise<{ code: number | null; output: string }>;
   token(userId: string, claims?: Readonly<Record<string, unknown>>, seconds?: number): Promise<string>;
@@ -97,20 +101,21 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
   const syncConfigFile = join(folder, 'sync-config.yaml');
   if (options.syncConfig !== null) await writeFile(syncConfigFile, options.syncConfig);
 
-  const writeConfig = async (port: number): Promise<string> => {
+  const writeConfig = async (port: number, metricsPort: number | null = null): Promise<string> => {
     const file = join(folder, `service-${port}.yaml`);
-    await writeFile(file, serviceYaml(options, port, options.syncConfig === null ? null : syncConfigFile, secret));
+    const text = serviceYaml(options, port, options.syncConfig === null ? null : syncConfigFile, secret);
+    await writeFile(file, metricsPort === null ? text : `${text}\ntelemetry: {prometheus_port: ${metricsPort}}\n`);
     return file;
   };
   const instance: Instance = {
-    async start(role, at) {
+    async start(role, at = null, words = []) {
       const port = at ?? (await freePort());
-      const service = spawnService(
-        role,
-        port,
-        ['start', '-r', role, '-c', await writeConfig(port)],
-        options.logLevel ?? 'info',
-      );
+      const metricsPort = options.metrics ? await freePort() : null;
+      const command = ['start', '-r', role, '-c', await writeConfig(port, metricsPort), ...words];
+      const service = {
+        ...spawnService(role, port, command, options.logLevel ?? 'info'),
+        metricsUrl: metricsPort === null ? '' : `http://127.0.0.1:${metricsPort}`,
+      };
       services.add(service);
       if (role !== 'sync') await until(`the API of ${role} on ${port}`, () => answers(service), 30_000);
       return service;
@@ -201,6 +206,7 @@ function spawnService(role: string, port: number, words: readonly string[], logL
     role,
     port,
     endpoint: `http://127.0.0.1:${port}`,
+    metricsUrl: '',
     pid: child.pid!,
     child,
     output: () => output,

@@ -1,6 +1,7 @@
 /** Everything that both implementations of bucket storage have to pass. */
 import { describe } from 'vitest';
 import type { StorageFactory } from './factory.ts';
+import { claim } from './claim.ts';
 import { flushAndRead } from './flush-and-read.ts';
 import { hugeTransaction } from './huge-transaction.ts';
 import { inspection } from './inspection.ts';
@@ -30,6 +31,7 @@ export function bucketStorageConformance(factory: StorageFactory): void {
     revocations(factory);
     inspection(factory);
     schema(factory);
+    claim(factory);
     pausedWriter(factory);
     stoppedProcess(factory);
     modelBased(factory);

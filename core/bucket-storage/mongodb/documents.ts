@@ -158,6 +158,13 @@ export interface RevocationDocument {
   last?: number;
 }
 
+/** One, or none. */
+export interface ClaimDocument {
+  _id: string;
+  instance: string;
+  claimedMs: number;
+}
+
 export interface MigrationDocument {
   _id: string;
   appliedMs?: number;
@@ -272,6 +279,7 @@ export interface Collections {
   readonly writeCheckpoints: Collection<WriteCheckpointDocument>;
   readonly revocations: Collection<RevocationDocument>;
   readonly migrations: Collection<MigrationDocument>;
+  readonly claim: Collection<ClaimDocument>;
 }
 
 /** Of chunks and lookups: those with `u`, by stream and op. */
@@ -294,6 +302,7 @@ export const COLLECTION_NAMES = {
   writeCheckpoints: 'write_checkpoints',
   revocations: 'revocations',
   migrations: 'migrations',
+  claim: 'claim',
 } as const;
 
 export function collectionsOf(db: Db): Collections {
@@ -317,5 +326,6 @@ export function collectionsOf(db: Db): Collections {
     writeCheckpoints: db.collection(names.writeCheckpoints, int64),
     revocations: db.collection(names.revocations),
     migrations: db.collection(names.migrations),
+    claim: db.collection(names.claim),
   };
 }

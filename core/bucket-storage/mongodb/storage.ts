@@ -5,6 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { DEFAULT_CLEAR_BATCH_THROTTLE_RATE } from '../../platform/limits.ts';
 import type { BucketStorage, StorageFigures } from '../contract.ts';
 import { type Actor, type ChangeDependencies, createActor, readInstance } from './changes.ts';
+import { createClaim } from './claim.ts';
 import { clearStopped } from './clearing.ts';
 import { type ConnectionOptions, connect } from './connection.ts';
 import { type Collections, COLLECTION_NAMES, collectionsOf } from './documents.ts';
@@ -72,6 +73,7 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     writeCheckpoints: createWriteCheckpointStore(collections, recent, clock),
     inspection: createInspection(collections),
     revocations: createRevocationStore(client, collections, clock),
+    claim: createClaim(collections, clock),
     takeOver: (source, ownerOfSource) =>
       coded(async () => {
         const taken = await takeSource(dependencies, source, ownerOfSource);
@@ -129,6 +131,7 @@ async function figures(collections: Collections): Promise<StorageFigures> {
 }
 
 async function destroy({ db }: Collections): Promise<void> {
-  // The instance goes first: from then on no writer changes anything.
-  for (const name of Object.values(COLLECTION_NAMES)) await db.dropCollection(name);
+  // The instance goes first: from then on no writer changes anything. As long as migrations count as run, nobody takes the rest for a new one.
+  const { migrations, claim, ...others } = COLLECTION_NAMES;
+  for (const name of [...Object.values(others), migrations, claim]) await db.dropCollection(name);
 }

@@ -232,6 +232,14 @@ CREATE TABLE powersync.revocation_revision (
 );
 INSERT INTO powersync.revocation_revision (id, last) VALUES (1, 0);`;
 
+/** Whose this storage is; one row, or none. */
+const CLAIM = `
+CREATE TABLE powersync.claim (
+  id int PRIMARY KEY CHECK (id = 1),
+  instance text NOT NULL,
+  claimed_ms bigint NOT NULL
+);`;
+
 /** lz4 is three times faster than the default and halves what is written; not every server has it, and then none is faster. */
 const COMPRESSION = `
 DO $$
@@ -245,4 +253,5 @@ END $$;`;
 export const MIGRATIONS: readonly Migration[] = [
   { name: '1-tables', breaking: true, sql: [INSTANCE, SYNC_CONFIGS, DATA, COMMITS, COMPRESSION].join('\n') },
   { name: '2-revocations', breaking: false, sql: REVOCATIONS },
+  { name: '3-claim', breaking: false, sql: CLAIM },
 ];

@@ -8,6 +8,7 @@ import {
 } from '../../platform/limits.ts';
 import type { BucketStorage, StorageFigures } from '../contract.ts';
 import type { BatchLimits } from './bulk-writes.ts';
+import { createClaim } from './claim.ts';
 import { clearStopped } from './clearing.ts';
 import { createConfigStore } from './configs.ts';
 import { openDatabase, type Database, type StorageLog } from './database.ts';
@@ -50,6 +51,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     writeCheckpoints: createWriteCheckpointStore(database, now),
     inspection: createInspection(database),
     revocations: createRevocationStore(database, now),
+    claim: createClaim(database, now),
     async takeOver(source, owner) {
       const backend = `millrace-writer-${randomBytes(12).toString('hex')}`;
       const identity = await takeOver({ database, clock, log }, source, owner, backend);

@@ -136,7 +136,9 @@ function resolveVariable(node: Scalar, environment: Environment): { value: unkno
   const match = /^(.*?)(?:::([^:]*))?$/.exec(String(node.value).trim());
   const [, name = '', cast = 'string'] = match ?? [];
   if (!name.startsWith(ENVIRONMENT_PREFIX)) {
-    return `only environment variables starting with ${ENVIRONMENT_PREFIX} may be used, not "${name}"`;
+    // what does not look like a name may be a secret that was put after !env
+    const shown = /^[A-Za-z_]\w{0,63}$/.test(name) ? `, not "${name}"` : '';
+    return `only environment variables starting with ${ENVIRONMENT_PREFIX} may be used${shown}`;
   }
   const value = environment[name];
   if (value === undefined) return `the environment variable ${name} is not set`;

@@ -120,6 +120,7 @@ describe('a documented configuration', () => {
         bucketCountCacheTtlMs: 3_600_000,
         inspector: false,
       },
+      instanceId: undefined,
       telemetry: { prometheusPort: 9464 },
       healthcheck: { probes: { filesystem: false, http: 'on' } },
       logging: { level: 'info', format: 'json' },

@@ -55,6 +55,7 @@ export function normalizeServiceConfig(keys: ServiceConfigKeys, options: Normali
   if (port === null || prometheusPort === null || api === null || logging === null || probes === null) return null;
   if (!isSound([])) return null;
   return {
+    instanceId: keys.system?.instance_id,
     replication: { connections },
     storage,
     redis: redis.value,

@@ -212,6 +212,8 @@ export interface ProbesConfig {
 }
 
 export interface ServiceConfig {
+  /** Bucket storage is claimed by this name and refused to others (O-69). Undefined: this instance has none. */
+  readonly instanceId: string | undefined;
   readonly replication: { readonly connections: readonly SourceConnection[] };
   readonly storage: StorageConfig;
   readonly redis: RedisConfig | undefined;

@@ -11,6 +11,7 @@ import {
   STRICT,
   text,
 } from './schema-parts.ts';
+import { INSTANCE_ID } from './instance-id.ts';
 import { postgresEndpointKeys, SourceConnectionSchema } from './source-schemas.ts';
 
 /** The configuration file (O-25 … O-68). Keys are written as documented; `redis` is ours. */
@@ -238,6 +239,13 @@ export const ServiceConfigSchema = Type.Object(
     system: Type.Optional(
       Type.Object(
         {
+          instance_id: Type.Optional(
+            Type.String({
+              pattern: INSTANCE_ID.source,
+              description:
+                'Name of this instance, unique among all that might be given this storage; bucket storage is claimed by it and refused to others; --instance wins',
+            }),
+          ),
           logging: Type.Optional(
             Type.Object(
               {

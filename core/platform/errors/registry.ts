@@ -514,6 +514,25 @@ export const ERROR_REGISTRY = {
     summary: 'A running service that a command asked gave no answer',
     remedy: 'Check the address in --url or API_URL, and the admin token; the message has what came back.',
   },
+  PSYNC_S0105: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'A command names a source that it cannot replicate',
+    remedy: 'Give --source the tag of one of replication.connections; API processes (-r api) replicate none.',
+  },
+  PSYNC_S0106: {
+    severity: 'fatal',
+    status: 500,
+    summary: 'Bucket storage belongs to another instance',
+    remedy:
+      'Give this instance a storage of its own; two must never share one. If the other one is gone for good: teardown TEARDOWN --instance with its name.',
+  },
+  PSYNC_S0107: {
+    severity: 'error',
+    status: 500,
+    summary: 'A teardown was not finished in time',
+    remedy: 'Run it again: what is gone already does no harm. Check that bucket storage and the sources are reachable.',
+  },
   PSYNC_S0110: {
     severity: 'fatal',
     status: 500,

@@ -8,7 +8,7 @@ import { Type, type Static, type TSchema } from 'typebox';
 
 /** Longest lists and texts, in items and UTF-16 units. */
 export const STATUS_LIMITS = {
-  sources: 50,
+  sources: 100,
   findings: 20,
   versions: 5,
   definitions: 1000,
@@ -64,8 +64,13 @@ const source = closed({
   state,
   /** Change log that is not confirmed yet; null: the source does not tell, or another process leads. */
   lagBytes: nullable(count),
-  /** Age of the newest state of the source that bucket storage is known to have; heartbeats count, so idle sources stay low. */
+  /**
+   * Age of the oldest transaction of the source that bucket storage does not have yet; 0 when there is none. While nothing is streamed
+   * although a version is active: time since the last commit. Null: nothing was ever copied, or another process leads.
+   */
   lagSeconds: nullable(seconds),
+  /** Newest commit of this source in bucket storage; heartbeats count, so an idle source has one every minute. */
+  lastCommitAt: nullable(time),
   snapshot: nullable(snapshot),
   /** The source's change log kept for us, where it tells (Postgres: WAL of the slot). */
   log: nullable(

@@ -21,6 +21,7 @@ const STATUS: PartStatus = {
       state: 'Copying',
       lagBytes: 10,
       lagSeconds: 0.5,
+      lastCommitAt: AT,
       snapshot: { version: 2, rowsCopied: 5, rowsEstimated: 10, secondsRemaining: null },
       log: { retainedBytes: 1, limitBytes: null, safeBytes: null },
       error: { code: 'PSYNC_S1146', message: 'lost' },
