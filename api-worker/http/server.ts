@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
+import { assertModestJson } from './json-bounds.ts';
 import { answerBrokenRequest, CORS_HEADERS, createErrorHandler, sendError } from './errors.ts';
 
 export interface ServerLimits {
@@ -117,10 +118,11 @@ function routeNotFound({ method, url }: FastifyRequest): Error {
   });
 }
 
-/** Throws PSYNC_S2001 with status 400, and where the text goes wrong. */
+/** Throws PSYNC_S2001 with status 400, and where the text goes wrong; also for text that is deeper or longer than any request. */
 function parseJson(text: string): unknown {
   if (text.trim() === '')
     throw codedError('PSYNC_S2001', 'The request body is empty: a JSON object is expected', { status: 400 });
+  assertModestJson(text);
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -151,6 +151,11 @@ describe('the body of a sync request', () => {
     ['client_id with NUL', { client_id: 'a\0b' }, '/client_id: must not contain'],
     ['parameters no object', { parameters: [1] }, '/parameters: type must be object or null'],
     ['parameters too deep', { parameters: nested(33) }, '/parameters: must not be nested deeper than 32'],
+    [
+      'parameters with more values than anybody needs',
+      { parameters: { list: Array.from({ length: 100_000 }, () => [1]) } },
+      '/parameters: must not have more than 100000 values',
+    ],
     ['streams no object', { streams: [] }, '/streams: type must be object'],
     ['include_defaults no boolean', { streams: { include_defaults: 1 } }, '/streams/include_defaults: type must be'],
     ['subscriptions no array', { streams: { subscriptions: {} } }, '/streams/subscriptions: type must be array'],
@@ -188,6 +193,7 @@ describe('the body of a sync request', () => {
     const subscriptions = Array.from({ length: 10_000 }, () => ({ stream: 's' }));
     expect(findingsOf({ parameters: nested(32), client_id: 'x'.repeat(512), streams: { subscriptions } })).toBe(null);
     expect(findingsOf({ buckets: [{ name: 'x', after: '9223372036854775807' }] })).toBe(null);
+    expect(findingsOf({ parameters: { list: Array.from({ length: 99_999 }, () => 1) } })).toBe(null);
   });
 
   test('a bucket named twice counts with its smaller position, so that nothing is left out', () => {

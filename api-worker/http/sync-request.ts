@@ -22,6 +22,8 @@ export interface SyncRequestBody {
 const MAX_FINDINGS = 10;
 /** Deeper parameters are refused: nothing needs them, and evaluating them recursively must be safe. */
 const MAX_DEPTH = 32;
+/** Values in the parameters of a request or a subscription; each may be looked at many times. */
+const MAX_PARAMETER_VALUES = 100_000;
 /** As many as buckets can be allowed at most (S-640); evaluating them costs time before any limit on buckets is reached. */
 const MAX_SUBSCRIPTIONS = 10_000;
 /** A UUID in practice (S-529); anything this long is accepted. */
@@ -83,7 +85,7 @@ function parsePositions(value: unknown, report: Report): Map<string, number> {
       continue;
     }
     const after = item['after'];
-    if (typeof after !== 'string' || !/^\d{1,19}$/.test(after) || BigInt(after) > MAX_OP_ID) {
+    if (typeof after !== 'string' || !/^\d{1,19}$/.test(after) || (after.length === 19 && BigInt(after) > MAX_OP_ID)) {
       report(`/buckets/${index}`, "must have required property 'after', a decimal string of at most 2^63 - 1");
       continue;
     }
@@ -97,8 +99,7 @@ function parsePositions(value: unknown, report: Report): Map<string, number> {
 function parseParameters(value: unknown, report: Report): JsonObject | null {
   if (value === undefined || value === null) return null;
   if (!isObject(value)) report('/parameters', 'type must be object or null');
-  else if (isTooDeep(value)) report('/parameters', `must not be nested deeper than ${MAX_DEPTH}`);
-  else return value;
+  else if (isModest(value, '/parameters', report)) return value;
   return null;
 }
 
@@ -130,7 +131,7 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
     return { stream: '', parameters: null, overridePriority: null };
   }
   const parameters = item['parameters'] ?? null;
-  if (isTooDeep(parameters)) report(`${path}/parameters`, `must not be nested deeper than ${MAX_DEPTH}`);
+  isModest(parameters, `${path}/parameters`, report);
   const priority = item['override_priority'] ?? null;
   const isPriority = priority === null || (typeof priority === 'number' && Number.isInteger(priority) && priority >= 0);
   if (!isPriority) report(`${path}/override_priority`, 'must be null or one of 0, 1, 2, 3');
@@ -138,13 +139,27 @@ function parseSubscription(item: unknown, path: string, report: Report): SyncReq
   return { stream: item['stream'], parameters, overridePriority: isPriority ? lowest(priority) : null };
 }
 
-function isTooDeep(value: unknown): boolean {
+/** Level by level, no further than the bounds. */
+function isModest(value: unknown, path: string, report: Report): boolean {
+  let values = 0;
   let level: unknown[] = [value];
-  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
-    level = level.flatMap((item) =>
-      typeof item === 'object' && item !== null ? (Object.values(item) as unknown[]) : [],
-    );
-    if (level.length === 0) return false;
+  for (let depth = 0; level.length > 0; depth++) {
+    const next: unknown[] = [];
+    for (const item of level) {
+      if (typeof item !== 'object' || item === null) continue;
+      const members = Array.isArray(item) ? (item as unknown[]) : Object.values(item);
+      values += members.length;
+      if (values > MAX_PARAMETER_VALUES) {
+        report(path, `must not have more than ${MAX_PARAMETER_VALUES} values`);
+        return false;
+      }
+      for (const member of members) if (typeof member === 'object' && member !== null) next.push(member);
+      if (depth === MAX_DEPTH && members.length > 0) {
+        report(path, `must not be nested deeper than ${MAX_DEPTH}`);
+        return false;
+      }
+    }
+    level = next;
   }
   return true;
 }

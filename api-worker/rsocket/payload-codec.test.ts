@@ -83,7 +83,9 @@ describe('bytes that are no document', () => {
     } catch (error) {
       if (!isCodedError(error, 'PSYNC_S2001')) throw error;
       expect(error.status).toBe(400);
-      expect(error.message).toMatch(/^\[PSYNC_S2001\] The payload is no valid (JSON|BSON) document$/);
+      expect(error.message).toMatch(
+        /^\[PSYNC_S2001\] (The payload is no valid (JSON|BSON) document$|The request body is refused: )/,
+      );
     }
   };
   const mime = fc.constantFrom(JSON_TYPE, BSON_TYPE);
@@ -110,6 +112,17 @@ describe('bytes that are no document', () => {
 
   test.each(['[]', '"text"', '5', 'null', '', ' ', '{'])('JSON that is no object: %s', (text) => {
     expect(() => read(JSON_TYPE, Buffer.from(text))).toThrow('The payload is no valid JSON document');
+  });
+
+  test('more than any request has (G9)', () => {
+    const [readJson, readBson] = ['application/json', 'application/bson'].map((mime) => documentReader(mime)!);
+    expect(() => readJson!(Buffer.from(`{"a":${'['.repeat(1000)}`))).toThrow('nested deeper than 64 levels');
+    expect(() => readJson!(Buffer.from(JSON.stringify({ a: Array(300_000).fill(0) })))).toThrow(
+      'more than 250000 values',
+    );
+    const large = Buffer.from(serialize({ a: 'x'.repeat(2 * 1024 * 1024) }));
+    for (const read of [readBson!, readJson!])
+      expect(() => read(large)).toThrow(expect.objectContaining({ code: 'PSYNC_S2020' }) as Error);
   });
 
   test('nested deeper than anybody can follow', () => {

@@ -1,8 +1,9 @@
 /** Metadata and requests of clients, by the MIME type that they announce (S-594…S-596). */
 import { deserialize } from 'bson';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { assertModestJson } from '../http/json-bounds.ts';
 
-/** Reads one document; throws PSYNC_S2001 (400) when the bytes are none. */
+/** Reads one document; throws PSYNC_S2001 (400) when the bytes are none, or more than any request is, PSYNC_S2020 (413) for too much BSON. */
 export type ReadDocument = (bytes: Buffer) => Record<string, unknown>;
 
 /** Null for other MIME types. */
@@ -20,9 +21,11 @@ export function documentReader(mime: string): ReadDocument | null {
 function readJson(bytes: Buffer): Record<string, unknown> {
   // Older clients announce JSON and send BSON (wire/11); its first byte is a length, which JSON never begins with.
   if (bytes.length >= 5 && bytes.readUInt32LE(0) === bytes.length) return readBson(bytes);
+  const text = bytes.toString('utf8');
+  assertModestJson(text);
   let value: unknown;
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    value = JSON.parse(text);
   } catch {
     throw invalid('JSON');
   }
@@ -30,7 +33,11 @@ function readJson(bytes: Buffer): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** Only older clients send it. Its values take as little as three bytes, and time and memory as those of JSON do. */
+const MAX_BSON_BYTES = 2 * 1024 * 1024;
+
 function readBson(bytes: Buffer): Record<string, unknown> {
+  if (bytes.length > MAX_BSON_BYTES) throw codedError('PSYNC_S2020', 'The request body is too large');
   try {
     const document = deserialize(bytes, { useBigInt64: true, allowObjectSmallerThanBufferSize: false });
     return asJson(document) as Record<string, unknown>;
