@@ -6,7 +6,7 @@ import { metadataOf, versionLabel } from './metadata.ts';
 import { names } from './names.ts';
 import { podTemplate } from './pod.ts';
 import { HTTP_PORT, METRICS_PORT } from './ports.ts';
-import { serviceConfig } from './service-config.ts';
+import type { ConfigOf } from './service-config.ts';
 
 /** Enough to start on a small node; the limit is the baseline for production (O-222), of which the heap takes 80 % (O-226). */
 const RESOURCES: V1ResourceRequirements = {
@@ -43,7 +43,11 @@ const processProbes = {
 };
 
 /** The processes that replicate one source: one leads, the others stand by and take over its lease (O-2, O-225). */
-export function replicatorDeployment(input: DesiredInput, source: SourceSpec): KubeObject<V1Deployment> {
+export function replicatorDeployment(
+  input: DesiredInput,
+  source: SourceSpec,
+  configOf: ConfigOf,
+): KubeObject<V1Deployment> {
   const { instance, stopped, image } = input;
   const { name } = instance.metadata;
   const labels = { ...componentLabels(name, 'replicator', source.name), ...versionLabel(image) };
@@ -60,7 +64,7 @@ export function replicatorDeployment(input: DesiredInput, source: SourceSpec): K
         component: 'replicator',
         source: source.name,
         args: ['start', '--role', 'sync', '--source', source.name, ...grace(REPLICATOR_GRACE_SECONDS)],
-        config: serviceConfig(instance, 'replicator'),
+        config: configOf('replicator'),
         settings: source,
         resources: RESOURCES,
         terminationGracePeriodSeconds: REPLICATOR_GRACE_SECONDS,
@@ -79,7 +83,7 @@ export function replicatorDeployment(input: DesiredInput, source: SourceSpec): K
  * The API workers (O-1). Their readiness is asked where clients connect. There is no `preStop` hook: a worker that is told to
  * stop goes on listening while it drains and answers newcomers PSYNC_S2003, upon which clients connect elsewhere (O-11).
  */
-export function apiDeployment(input: DesiredInput): KubeObject<V1Deployment> {
+export function apiDeployment(input: DesiredInput, configOf: ConfigOf): KubeObject<V1Deployment> {
   const { instance, stopped, apiReplicas, image } = input;
   const { name } = instance.metadata;
   const { api } = instance.spec;
@@ -95,7 +99,7 @@ export function apiDeployment(input: DesiredInput): KubeObject<V1Deployment> {
       template: podTemplate(input, {
         component: 'api',
         args: ['start', '--role', 'api', ...grace(api.terminationGracePeriodSeconds)],
-        config: serviceConfig(instance, 'api'),
+        config: configOf('api'),
         settings: api,
         resources: RESOURCES,
         terminationGracePeriodSeconds: api.terminationGracePeriodSeconds,

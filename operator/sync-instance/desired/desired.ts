@@ -9,7 +9,14 @@ import { metadataOf } from './metadata.ts';
 import { names } from './names.ts';
 import { apiService, httpRoute, ingress, networkPolicies } from './network.ts';
 import { referencesOf } from './pod.ts';
-import { ADMIN_TOKEN_KEY, configMap, serviceConfig, type ConfigFor } from './service-config.ts';
+import {
+  ADMIN_TOKEN_KEY,
+  configMap,
+  configsOf,
+  serviceConfig,
+  type ConfigFor,
+  type ConfigOf,
+} from './service-config.ts';
 
 const PARTS: readonly ConfigFor[] = ['api', 'replicator', 'compactor', 'migration'];
 
@@ -20,11 +27,12 @@ const PARTS: readonly ConfigFor[] = ['api', 'replicator', 'compactor', 'migratio
  */
 export function desiredObjects(input: DesiredInput): readonly DesiredObject[] {
   const { instance } = input;
+  const configOf = configsOf(instance);
   const at = (stage: Stage, objects: readonly KubeObject[]) => objects.map((object) => ({ stage, object }));
   return [
     ...at('base', [
       serviceAccount(instance),
-      ...configMaps(instance),
+      ...configMaps(instance, configOf),
       ...networkPolicies(input),
       apiService(input),
       ...ingress(input),
@@ -34,9 +42,9 @@ export function desiredObjects(input: DesiredInput): readonly DesiredObject[] {
     ]),
     ...at(
       'replicators',
-      instance.spec.sources.map((source) => replicatorDeployment(input, source)),
+      instance.spec.sources.map((source) => replicatorDeployment(input, source, configOf)),
     ),
-    ...at('workers', [apiDeployment(input), compactionCronJob(input)]),
+    ...at('workers', [apiDeployment(input, configOf), compactionCronJob(input, configOf)]),
   ];
 }
 
@@ -53,8 +61,8 @@ function serviceAccount(instance: SyncInstance): KubeObject<V1ServiceAccount> {
 }
 
 /** One for each text; parts whose texts are equal share it. */
-function configMaps(instance: SyncInstance): KubeObject[] {
-  const configs = PARTS.map((part) => serviceConfig(instance, part));
+function configMaps(instance: SyncInstance, configOf: ConfigOf): KubeObject[] {
+  const configs = PARTS.map(configOf);
   const byName = new Map(configs.map((config) => [config.name, configMap(instance, config)]));
   return [...byName.values()];
 }
@@ -78,8 +86,8 @@ export function adminSecret(instance: SyncInstance, token: string): KubeObject<V
  * Every value that the instance needs before its pods can start, each once: also the operator's own token. Kubernetes passes them as
  * environment variables, which Linux bounds: see `LONGEST_VALUE_BYTES`.
  */
-export function requiredValues({ spec, ...rest }: SyncInstance): readonly ValueReference[] {
-  const instance = { spec, ...rest };
+export function requiredValues(instance: SyncInstance): readonly ValueReference[] {
+  const { spec } = instance;
   const all = [
     ...PARTS.flatMap((part) => serviceConfig(instance, part).references),
     ...[...spec.sources, spec.api, spec.compaction].flatMap(referencesOf),

@@ -5,7 +5,7 @@ import { componentLabels, type Component } from './labels.ts';
 import { metadataOf, versionLabel } from './metadata.ts';
 import { names, shortHash } from './names.ts';
 import { podTemplate, type PodPlan } from './pod.ts';
-import { serviceConfig } from './service-config.ts';
+import { serviceConfig, type ConfigOf } from './service-config.ts';
 
 /** O-155: compaction takes up to 1 GB. */
 const COMPACTION_RESOURCES: V1ResourceRequirements = {
@@ -25,7 +25,7 @@ const MIGRATION_TIMEOUT_SECONDS = 3600;
  * Compaction of bucket storage (O-154 … O-159). Two runs would be harmless (O-157), but one at a time is enough. A run that was
  * missed is made up for within an hour; later ones are not, so that nothing runs in the busy hours.
  */
-export function compactionCronJob(input: DesiredInput): KubeObject<V1CronJob> {
+export function compactionCronJob(input: DesiredInput, configOf: ConfigOf): KubeObject<V1CronJob> {
   const { instance, stopped, image } = input;
   const { name } = instance.metadata;
   const { compaction } = instance.spec;
@@ -49,7 +49,7 @@ export function compactionCronJob(input: DesiredInput): KubeObject<V1CronJob> {
           activeDeadlineSeconds: compaction.timeoutSeconds,
           template: podTemplate(input, {
             ...oneShot('compactor', ['compact']),
-            config: serviceConfig(instance, 'compactor'),
+            config: configOf('compactor'),
             settings: compaction,
             resources: COMPACTION_RESOURCES,
           }),

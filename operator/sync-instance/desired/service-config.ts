@@ -42,6 +42,18 @@ export function serviceConfig(instance: SyncInstance, part: ConfigFor): Rendered
   return { name: names.config(name, hash), hash, text, env: secrets.env(), references: secrets.references() };
 }
 
+/** The file of a part, rendered once however many pods mount it. */
+export type ConfigOf = (part: ConfigFor) => RenderedConfig;
+
+export function configsOf(instance: SyncInstance): ConfigOf {
+  const rendered = new Map<ConfigFor, RenderedConfig>();
+  return (part) => {
+    const config = rendered.get(part) ?? serviceConfig(instance, part);
+    rendered.set(part, config);
+    return config;
+  };
+}
+
 /** Immutable: the kubelet need not watch it, and a mistake cannot reach pods that run. */
 export function configMap(instance: SyncInstance, config: RenderedConfig): KubeObject<V1ConfigMap> {
   return {

@@ -7,9 +7,9 @@ type Draft = Record<string, unknown>;
 export function keepRules(spec: SyncInstanceSpec): SyncInstanceSpec {
   const { api, image, syncConfig, storage } = spec;
   const sources = uniqueBy(spec.sources.map(mendSource), ({ name }) => name);
-  only(storage as Draft, storage.type, ['mongodb', 'postgresql']);
-  if (storage.postgresql) mendPostgres(storage.postgresql as Draft);
-  if (storage.mongodb) mendMongodb(storage.mongodb as Draft);
+  only(storage, storage.type, ['mongodb', 'postgresql']);
+  if (storage.postgresql) mendPostgres(storage.postgresql);
+  if (storage.mongodb) mendMongodb(storage.mongodb);
   if (image.tag !== undefined) delete image.digest;
   if (syncConfig.inline === undefined) syncConfig.configMapRef ??= { name: 'sync-config', key: 'sync-config.yaml' };
   else delete syncConfig.configMapRef;
@@ -18,7 +18,7 @@ export function keepRules(spec: SyncInstanceSpec): SyncInstanceSpec {
   mendClientAuth(spec, sources);
   for (const part of [...sources, api, spec.compaction]) mendPods(part);
   const peers = [...spec.networkPolicy.apiFrom, ...spec.networkPolicy.metricsFrom];
-  for (const peer of peers) mendPeer(peer as Draft);
+  for (const peer of peers) mendPeer(peer);
   spec.compaction.schedule = ['0 3 * * *', '@daily', '*/5 1-3 * * MON'][spec.compaction.timeoutSeconds % 3]!;
   delete spec.compaction.timeZone;
   return { ...spec, sources };
@@ -141,7 +141,7 @@ function mendApi(api: SyncInstanceSpec['api']): void {
 
 function mendClientAuth(spec: SyncInstanceSpec, sources: readonly SourceSpec[]): void {
   const { clientAuth } = spec;
-  mendRanges(clientAuth as Draft);
+  mendRanges(clientAuth);
   clientAuth.jwksUris = clientAuth.jwksUris.map((_, index) => `https://id.example.org/${index}/keys`);
   if (!sources.some(({ type }) => type === 'postgresql')) clientAuth.supabase = false;
   const hasKeys = clientAuth.keysSecretRef ?? clientAuth.supabaseJwtSecretRef ?? clientAuth.supabase;
@@ -150,7 +150,7 @@ function mendClientAuth(spec: SyncInstanceSpec, sources: readonly SourceSpec[]):
   if (clientAuth.audience.length === 0 && !bringsAudience) clientAuth.audience = ['app'];
 }
 
-function mendPods(part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tolerations' | 'affinity'>): void {
+function mendPods(part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tolerations'>): void {
   const { requests, limits } = part.resources;
   for (const name of Object.keys(requests)) delete limits[name];
   part.env = part.env.map((variable, index) => {
@@ -161,14 +161,9 @@ function mendPods(part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tol
     return { name, value: value ?? '' };
   });
   part.tolerations = part.tolerations.map((_, index) => ({ key: `k${index}`, operator: 'Equal', value: 'v' }));
-  // Their operators and values depend on each other in many ways, and the builders only pass them on.
-  if (part.affinity) part.affinity = { podAffinity: {} };
 }
 
 function mendPeer(peer: Draft): void {
-  for (const name of ['podSelector', 'namespaceSelector']) {
-    if (peer[name] !== undefined) peer[name] = { matchLabels: { a: 'b' } };
-  }
   if (peer['podSelector'] !== undefined || peer['namespaceSelector'] !== undefined) delete peer['ipBlock'];
   else peer['ipBlock'] = { cidr: '10.0.0.0/8' };
 }

@@ -5,6 +5,7 @@ import { keepRules } from './keep-rules.ts';
 
 /** The part of JSON schema that crds/sync-instance/schema-parts.ts uses. */
 interface Schema {
+  readonly description?: string;
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly Schema[];
@@ -23,7 +24,8 @@ interface Schema {
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
 }
 
-const SOME = 3;
+/** Longest lists and maps: enough for an order and for things in common. */
+const SOME = 2;
 const dnsLabel = fc.stringMatching(/^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$/);
 
 /**
@@ -42,7 +44,18 @@ export function randomInstance(): fc.Arbitrary<SyncInstance> {
     }));
 }
 
+const known = new Map<string, fc.Arbitrary<unknown>>();
+
+/** The same parts stand in many places, and making an arbitrary of a pattern takes long. */
 function fromSchema(schema: Schema): fc.Arbitrary<unknown> {
+  const { description: _description, ...meaning } = schema;
+  const key = JSON.stringify(meaning);
+  const found = known.get(key) ?? newFromSchema(schema);
+  known.set(key, found);
+  return found;
+}
+
+function newFromSchema(schema: Schema): fc.Arbitrary<unknown> {
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.anyOf) return fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constantFrom('25%', '1%', '50%'));
   switch (schema.type) {
@@ -84,7 +97,17 @@ function maps(values: Schema): fc.Arbitrary<Record<string, unknown>> {
   return fc.dictionary(fc.constantFrom(...keys), drawn, { maxKeys: SOME, noNullPrototype: true });
 }
 
+/** Large, with operators and values that depend on each other, and only passed on. */
+const passedOn: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  affinity: fc.constant({ podAffinity: {} }),
+  podSelector: fc.constant({ matchLabels: { a: 'b' } }),
+  namespaceSelector: fc.constant({}),
+  labelSelector: fc.constant({ matchLabels: { a: 'b' } }),
+};
+
 function sections({ properties = {}, required = [] }: Schema): fc.Arbitrary<unknown> {
-  const fields = Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, fromSchema(field)]));
+  const fields = Object.fromEntries(
+    Object.entries(properties).map(([name, field]) => [name, passedOn[name] ?? fromSchema(field)]),
+  );
   return fc.record(fields, { requiredKeys: [...required], noNullPrototype: true });
 }
