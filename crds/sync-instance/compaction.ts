@@ -24,7 +24,7 @@ export const Compaction = section(
       default: '0 3 * * *',
       rules: [
         rule(
-          `self.matches('^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|${cron})$')`,
+          `self.matches('(?i)^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|${cron})$')`,
           'schedule must be a cron schedule of five fields, such as "0 3 * * *", or one of @hourly, @daily, @weekly, @monthly, @yearly.',
         ),
       ],

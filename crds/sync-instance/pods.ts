@@ -12,11 +12,19 @@ import { intOrString, list, listByKey, map, rule, section, text } from './schema
 const quantityPattern =
   '^(\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$';
 
-const quantities = (description: string) =>
-  map(description, intOrString('A quantity, such as `500m` or `1Gi`.', { pattern: quantityPattern, maxLength: 32 }), {
-    maxProperties: 8,
-    default: {},
-  });
+const Quantity = intOrString('A quantity, such as `500m` or `1Gi`.', {
+  pattern: quantityPattern,
+  maxLength: 32,
+  rules: [
+    // The pattern has its own answer to what is no quantity.
+    rule(
+      '!isQuantity(string(self)) || !quantity(string(self)).isLessThan(quantity("0"))',
+      'A quantity must not be negative.',
+    ),
+  ],
+});
+
+const quantities = (description: string) => map(description, Quantity, { maxProperties: 8, default: {} });
 
 const Resources = section(
   'CPU and memory of the container. The heap gets 80 % of the memory limit.',
@@ -29,11 +37,7 @@ const Resources = section(
     default: { requests: {}, limits: {} },
     rules: [
       rule(
-        '[self.requests, self.limits].all(part, part.all(name, !quantity(string(part[name])).isLessThan(quantity("0"))))',
-        'Requests and limits must not be negative.',
-      ),
-      rule(
-        'self.requests.all(name, !(name in self.limits) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)',
+        'self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)',
         'A request must not exceed the limit of the same name.',
       ),
     ],

@@ -100,6 +100,10 @@ export const Toleration = section(
   },
   {
     rules: [
+      rule(
+        "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        'tolerationSeconds needs the effect NoExecute.',
+      ),
       rule("has(self.key) || self.operator == 'Exists'", 'A toleration without key needs operator Exists.'),
       rule(
         "!has(self.value) || self.value == '' || self.operator == 'Equal'",

@@ -39,6 +39,9 @@ export function kubeRequest(kubeconfig: string): KubeRequest {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
-    return { status: response.statusCode!, body: JSON.parse(text) as Record<string, unknown> };
+    // What is not there at all is answered in plain text.
+    const isJson = response.headers['content-type']?.startsWith('application/json') === true;
+    const answer = (isJson ? JSON.parse(text) : { message: text }) as Record<string, unknown>;
+    return { status: response.statusCode!, body: answer };
   };
 }
