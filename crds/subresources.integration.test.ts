@@ -71,7 +71,8 @@ describe.skipIf(missing !== '')(`subresources and columns of a SyncInstance${mis
   afterAll(() => server?.close());
   beforeEach(async () => {
     await request('DELETE', path);
-    expect((await request('POST', collection, quickStart)).status).toBe(201);
+    const { status, body } = await request('POST', collection, quickStart);
+    if (status !== 201) throw new Error(JSON.stringify(body));
   });
 
   async function read(): Promise<SyncInstance> {

@@ -160,10 +160,4 @@ export const Api = section(
 );
 
 /** @public */
-export type ApiSpec = Static<typeof Api>;
-/** @public */
 export type AutoscalingSpec = Static<typeof Autoscaling>;
-/** @public */
-export type IngressSpec = Static<typeof Ingress>;
-/** @public */
-export type HttpRouteSpec = Static<typeof HttpRoute>;

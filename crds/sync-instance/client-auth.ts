@@ -1,4 +1,3 @@
-import { type Static } from 'typebox';
 import { rejectIpRanges } from './connections.ts';
 import { optionalSecretKeyRef } from './metadata-names.ts';
 import { flag, rule, section, set, text } from './schema-parts.ts';
@@ -49,6 +48,3 @@ export const ClientAuth = section(
     ],
   },
 );
-
-/** @public */
-export type ClientAuthSpec = Static<typeof ClientAuth>;

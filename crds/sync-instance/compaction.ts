@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { podSettings } from './pods.ts';
 import { count, flag, rule, section, text } from './schema-parts.ts';
 
@@ -45,6 +45,3 @@ export const Compaction = section(
   },
   { default: {} },
 );
-
-/** @public */
-export type CompactionSpec = Static<typeof Compaction>;

@@ -129,5 +129,4 @@ export const postgresEndpointRules = [
   ),
 ];
 
-/** @public */
 export type PostgresEndpointSpec = Static<ReturnType<typeof Type.Object<typeof postgresEndpoint>>>;

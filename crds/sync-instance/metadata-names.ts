@@ -104,9 +104,4 @@ export const annotations = (description: string) =>
     ],
   });
 
-/** @public */
 export type SecretKeyRef = Static<ReturnType<typeof secretKeyRef>>;
-/** @public */
-export type ConfigMapKeyRef = Static<ReturnType<typeof configMapKeyRef>>;
-/** @public */
-export type LocalRef = Static<ReturnType<typeof localRef>>;

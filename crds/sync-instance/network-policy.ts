@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { labelSelector } from './scheduling.ts';
 import { flag, list, rule, section, text } from './schema-parts.ts';
 
@@ -40,6 +40,3 @@ export const NetworkPolicy = section(
   },
   { default: {} },
 );
-
-/** @public */
-export type NetworkPolicySpec = Static<typeof NetworkPolicy>;

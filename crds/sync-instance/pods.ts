@@ -104,7 +104,4 @@ export const podSettings = {
 
 const PodSettings = Type.Object(podSettings);
 
-/** @public */
 export type PodSettings = Static<typeof PodSettings>;
-/** @public */
-export type ResourcesSpec = Static<typeof Resources>;

@@ -44,17 +44,4 @@ export const Sources = listByKey('Source databases, each known by its name.', So
   maxItems: 20,
 });
 
-/** @public */
 export type SourceSpec = Static<typeof Source>;
-/** @public */
-export type SourceType = SourceSpec['type'];
-/** @public */
-export type PostgresSourceSpec = Static<typeof PostgresSource>;
-/** @public */
-export type MongodbSourceSpec = Static<typeof MongodbSource>;
-/** @public */
-export type MysqlSourceSpec = Static<typeof MysqlSource>;
-/** @public */
-export type MssqlSourceSpec = Static<typeof MssqlSource>;
-/** @public */
-export type ConvexSourceSpec = Static<typeof ConvexSource>;

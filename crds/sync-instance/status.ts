@@ -142,5 +142,3 @@ export type Condition = Static<typeof ConditionSchema>;
 export type SourceStatus = Static<typeof SourceStatusSchema>;
 /** @public */
 export type SyncConfigStatus = Static<typeof SyncConfigStatusSchema>;
-/** @public */
-export type ApiStatus = Static<typeof ApiStatusSchema>;

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import {
   database,
   login,
@@ -60,12 +60,3 @@ export const Redis = section('Redis, which tells API workers of new data at once
     }),
   ),
 });
-
-/** @public */
-export type StorageSpec = Static<typeof Storage>;
-/** @public */
-export type MongodbStorageSpec = Static<typeof MongodbStorage>;
-/** @public */
-export type PostgresStorageSpec = Static<typeof PostgresStorage>;
-/** @public */
-export type RedisSpec = Static<typeof Redis>;

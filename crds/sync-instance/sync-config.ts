@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { configMapKeyRef } from './metadata-names.ts';
 import { choice, rule, section, text } from './schema-parts.ts';
 
@@ -32,6 +32,3 @@ export const SyncConfig = section(
     ],
   },
 );
-
-/** @public */
-export type SyncConfigSpec = Static<typeof SyncConfig>;

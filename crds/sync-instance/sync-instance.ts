@@ -84,17 +84,11 @@ export type ObjectMeta = {
   annotations?: Record<string, string>;
 };
 
-/** @public */
 export type SyncInstanceSpec = Static<typeof SyncInstanceSpecSchema>;
-/** @public */
 export type SyncInstanceStatus = Static<typeof SyncInstanceStatusSchema>;
-/** @public */
-export type DeletionSpec = Static<typeof Deletion>;
 
 /**
  * A SyncInstance as the API server hands it out: with all defaults.
- *
- * @public
  */
 export type SyncInstance = {
   apiVersion: 'millrace.dev/v1alpha1';

@@ -1,4 +1,3 @@
-import { type Static } from 'typebox';
 import { labels } from './metadata-names.ts';
 import { choice, count, flag, section } from './schema-parts.ts';
 
@@ -23,6 +22,3 @@ export const Telemetry = section(
   },
   { default: {} },
 );
-
-/** @public */
-export type TelemetrySpec = Static<typeof Telemetry>;
