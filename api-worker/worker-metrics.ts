@@ -44,6 +44,27 @@ export function createWorkerMetrics({ metrics, clock, feed, pages }: WorkerMetri
     streams.add(stream);
     return stream;
   };
+  /** What sessions count many times a millisecond is added up first. */
+  const sums = { operations: 0, synced: 0, sent: 0 };
+  const byStream = new Map<string, { operations: number; bytes: number }>();
+  let isAdding = false;
+  const addSoon = (): void => {
+    if (isAdding) return;
+    isAdding = true;
+    setImmediate(add);
+  };
+  const add = (): void => {
+    isAdding = false;
+    metrics.powersync_operations_synced_total.inc(sums.operations);
+    metrics.powersync_data_synced_bytes_total.inc(sums.synced);
+    metrics.powersync_data_sent_bytes_total.inc(sums.sent);
+    sums.operations = sums.synced = sums.sent = 0;
+    for (const [stream, { operations, bytes }] of byStream) {
+      metrics.millrace_stream_operations_synced_total.inc({ stream }, operations);
+      metrics.millrace_stream_data_synced_bytes_total.inc({ stream }, bytes);
+    }
+    byStream.clear();
+  };
   let before = { hits: 0, shared: 0, misses: 0 };
   const update = (): void => {
     const { heldBuckets, lookupBytes } = feed();
@@ -62,14 +83,25 @@ export function createWorkerMetrics({ metrics, clock, feed, pages }: WorkerMetri
 
   return {
     operationsSynced(count, stream, bytes) {
-      metrics.powersync_operations_synced_total.inc(count);
+      sums.operations += count;
       const label = labelOf(stream);
-      metrics.millrace_stream_operations_synced_total.inc({ stream: label }, count);
-      metrics.millrace_stream_data_synced_bytes_total.inc({ stream: label }, bytes);
+      const sum = byStream.get(label);
+      if (sum === undefined) byStream.set(label, { operations: count, bytes });
+      else {
+        sum.operations += count;
+        sum.bytes += bytes;
+      }
+      addSoon();
     },
     clientAwaited: () => metrics.millrace_client_waits_total.inc(),
-    dataSynced: (bytes) => metrics.powersync_data_synced_bytes_total.inc(bytes),
-    dataSent: (bytes) => metrics.powersync_data_sent_bytes_total.inc(bytes),
+    dataSynced(bytes) {
+      sums.synced += bytes;
+      addSoon();
+    },
+    dataSent(bytes) {
+      sums.sent += bytes;
+      addSoon();
+    },
     connections: (count) => metrics.powersync_concurrent_connections.set(count),
     commitVisible(seconds, sessions) {
       metrics.millrace_commit_visible_seconds.observe(Math.max(seconds, 0));
@@ -79,6 +111,9 @@ export function createWorkerMetrics({ metrics, clock, feed, pages }: WorkerMetri
     streamEnded: (reason) => metrics.millrace_sync_streams_total.inc({ close_reason: reason }),
     authenticationFailed: (code) => metrics.millrace_authentication_failures_total.inc({ code }),
     storageFailed: (code) => metrics.millrace_storage_errors_total.inc({ code }),
-    stop: () => timer.cancel(),
+    stop() {
+      timer.cancel();
+      add();
+    },
   };
 }

@@ -130,10 +130,15 @@ async function startWorker(): Promise<Worker> {
     audience: AUDIENCE,
   };
   const child: ChildProcess = fork(new URL('./serve/worker.ts', import.meta.url), {
-    execArgv: ['--expose-gc', ...(process.env['WORKER_FLAGS']?.split(' ') ?? [])],
+    execArgv: ['--expose-gc', ...(process.env['WORKER_FLAGS'] ?? '').split(' ').filter(Boolean)],
     env: { ...process.env, WORKER_START: JSON.stringify(start) },
   });
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  const [{ port }] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`The worker ended with ${code}.`);
+    }),
+  ])) as [{ port: number }];
   const send = (message: ToWorker): void => void child.send(message);
   return {
     endpoint: `http://127.0.0.1:${port}`,
@@ -342,6 +347,10 @@ async function manyClients(): Promise<void> {
     clients: CLIENTS,
     connectSeconds,
     workerCpuMsPerConnect: (connected.cpuMs - empty.cpuMs) / CLIENTS,
+    workerRssMegabytes: idle.rssBytes / 1e6,
+    workerHeapTotalMegabytes: idle.heapTotalBytes / 1e6,
+    workerExternalMegabytes: idle.externalBytes / 1e6,
+    beforeRssMegabytes: empty.rssBytes / 1e6,
     rssKilobytesPerClient: (idle.rssBytes - empty.rssBytes) / 1000 / CLIENTS,
     heapKilobytesPerClient: (idle.heapBytes - empty.heapBytes) / 1000 / CLIENTS,
   });

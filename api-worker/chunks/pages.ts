@@ -68,6 +68,7 @@ interface Cached {
   readonly name: string;
   readonly page: Page;
   bytes: number;
+  evicted: boolean;
 }
 
 export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPagesOptions): ChunkPages {
@@ -75,6 +76,10 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
   /** In order of last use. */
   const cache = new Map<string, Cached>();
   const entries = new WeakMap<Page, Cached>();
+  /** What was read of a bucket last: after a commit to a bucket that thousands hold, all of them read the same. */
+  const latest = new WeakMap<HeldBucket, { readonly after: number; readonly entry: Cached }>();
+  /** The one at the end of `cache`. */
+  let newest: Cached | null = null;
   const reading = new Map<string, { readonly upTo: number; readonly done: ((result: PageResult) => void)[] }>();
   let bytes = 0;
   let hits = 0;
@@ -87,19 +92,30 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
     for (const [name, entry] of cache) {
       if (bytes <= cacheBytes) return;
       cache.delete(name);
+      entry.evicted = true;
       bytes -= entry.bytes;
     }
+  };
+
+  const find = (bucket: HeldBucket, after: number): Cached | undefined => {
+    const last = latest.get(bucket);
+    if (last !== undefined && last.after === after && !last.entry.evicted) return last.entry;
+    const entry = cache.get(nameOf(bucket, after));
+    if (entry !== undefined) latest.set(bucket, { after, entry });
+    return entry;
   };
 
   const keep = (name: string, page: Page): void => {
     const old = cache.get(name);
     if (old !== undefined) {
       cache.delete(name);
+      old.evicted = true;
       bytes -= old.bytes;
     }
-    const entry = { name, page, bytes: page.bytes + PAGE_OVERHEAD };
+    const entry = { name, page, bytes: page.bytes + PAGE_OVERHEAD, evicted: false };
     entries.set(page, entry);
     cache.set(name, entry);
+    newest = entry;
     bytes += entry.bytes;
     evict();
   };
@@ -127,14 +143,17 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
   };
 
   const read: ChunkPages['read'] = (bucket, after, upTo, maxBytes, done) => {
-    const name = nameOf(bucket, after);
-    const entry = cache.get(name);
+    const entry = find(bucket, after);
     if (entry !== undefined) {
       hits++;
-      cache.delete(name);
-      cache.set(name, entry);
+      if (entry !== newest) {
+        cache.delete(entry.name);
+        cache.set(entry.name, entry);
+        newest = entry;
+      }
       return clip(entry.page, upTo);
     }
+    const name = nameOf(bucket, after);
     const clipped = (result: PageResult): void =>
       done(result.page === undefined ? result : { page: clip(result.page, upTo) });
     const running = reading.get(name);
@@ -158,7 +177,7 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
     const made = dataLines(encoding, page.bucketName, page.after, page.runs, hasMore);
     page.lines.set(variant, made);
     const entry = entries.get(page);
-    if (entry !== undefined && cache.get(entry.name) === entry) {
+    if (entry !== undefined && !entry.evicted) {
       const added = copiedBytes(page, made);
       entry.bytes += added;
       bytes += added;

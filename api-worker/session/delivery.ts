@@ -29,8 +29,8 @@ export interface DeliveryOptions {
   readonly encoding: LineEncoding;
   /** Buckets with operations to send. */
   readonly buckets: readonly SessionBucket[];
-  /** Priorities that get a completion of their own (S-505). */
-  readonly levels: Iterable<number>;
+  /** Priorities that get a completion of their own (S-505), in order. */
+  readonly levels: readonly number[];
   readonly emit: (line: EncodedLine) => void;
   /** A page was taken out for sending; for figures. */
   readonly onSent: (page: Page, bucket: SessionBucket) => void;
@@ -56,10 +56,15 @@ interface Slot {
 
 export function createDelivery(options: DeliveryOptions): Delivery {
   const { op, pages, encoding, emit, onSent, onPage, onError } = options;
-  const slots = options.buckets
-    .map((bucket): Slot => ({ bucket, target: bucket.announced!, state: 'idle', page: null, reserved: 0 }))
-    .toSorted((a, b) => a.bucket.priority - b.bucket.priority);
-  const levels = [...new Set(options.levels)].toSorted((a, b) => a - b);
+  const slots = options.buckets.map((bucket): Slot => ({
+    bucket,
+    target: bucket.announced!,
+    state: 'idle',
+    page: null,
+    reserved: 0,
+  }));
+  if (slots.length > 1) slots.sort((a, b) => a.bucket.priority - b.bucket.priority);
+  const levels = [...options.levels];
   let head = 0;
   let reserved = 0;
   let reads = 0;

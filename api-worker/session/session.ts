@@ -327,10 +327,10 @@ export function startSession(
   }
 
   function deliver(op: number, listed: readonly SessionBucket[]): void {
-    const levels = new Set([...(delivery?.openLevels ?? []), ...listed.map((bucket) => bucket.priority)]);
-    const unfinished = new Set([...(delivery === null ? [] : unsent), ...listed].filter(needsData));
+    const levels = levelsOf(delivery?.openLevels ?? [], listed);
+    const unfinished = delivery === null ? listed : [...new Set([...unsent, ...listed])];
     delivery?.cancel();
-    unsent = [...unfinished];
+    unsent = unfinished.filter(needsData);
     interruptedAt = 0;
     delivery = createDelivery({
       op,
@@ -437,6 +437,12 @@ export function startSession(
     closed: () => on('ended', 'client closed' satisfies CloseReason),
     end: (reason) => on('ended', reason),
   };
+}
+
+/** Without doubles, in order. */
+function levelsOf(open: readonly number[], listed: readonly SessionBucket[]): readonly number[] {
+  if (open.length === 0 && listed.length === 1) return [listed[0]!.priority];
+  return [...new Set([...open, ...listed.map((bucket) => bucket.priority)])].toSorted((a, b) => a - b);
 }
 
 function mismatch(op: number): Error {

@@ -26,6 +26,8 @@ export interface WorkerFigures {
   readonly systemMs: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  readonly heapTotalBytes: number;
+  readonly externalBytes: number;
   readonly connections: number;
 }
 
@@ -76,12 +78,14 @@ const worker = await startApiWorker({
 
 function figures(): WorkerFigures {
   const { user, system } = process.cpuUsage();
-  const { rss, heapUsed } = process.memoryUsage();
+  const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
   return {
     cpuMs: (user + system) / 1000,
     systemMs: system / 1000,
     rssBytes: rss,
     heapBytes: heapUsed,
+    heapTotalBytes: heapTotal,
+    externalBytes: external,
     connections: worker.connections(),
   };
 }
