@@ -26,6 +26,7 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
     lagBytes: (source, bytes) => metrics.millrace_replication_lag_bytes.set({ source }, bytes),
     failed(source, code) {
       metrics.millrace_replication_errors_total.inc({ source, code });
+      if (code.startsWith('PSYNC_S24')) metrics.millrace_storage_errors_total.inc({ code });
       if (/^PSYNC_S11[67]/.test(code)) metrics.millrace_source_connected.set({ source }, 0);
     },
     versions(active, processing) {

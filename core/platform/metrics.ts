@@ -7,6 +7,8 @@ export interface MetricDefinition {
   readonly kind: 'counter' | 'gauge' | 'histogram';
   readonly owner: MetricOwner;
   readonly help: string;
+  /** Number of the requirement that asks for it. */
+  readonly reference?: string;
   /** Few values each: never users, clients or buckets. */
   readonly labels?: readonly string[];
   /** Upper bounds of a histogram. */
@@ -22,50 +24,87 @@ const STAGE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
  */
 export const METRICS = {
   // Documented: serving
-  powersync_data_synced_bytes_total: { kind: 'counter', owner: 'api', help: 'Uncompressed size of synced data' },
+  powersync_data_synced_bytes_total: {
+    kind: 'counter',
+    owner: 'api',
+    reference: 'O-173',
+    help: 'Uncompressed size of synced data',
+  },
   powersync_data_sent_bytes_total: {
     kind: 'counter',
     owner: 'api',
+    reference: 'O-174',
     help: 'Size of data sent to clients, compressed if it was',
   },
-  powersync_operations_synced_total: { kind: 'counter', owner: 'api', help: 'Operations sent to clients' },
-  powersync_concurrent_connections: { kind: 'gauge', owner: 'api', help: 'Open sync streams of this process' },
+  powersync_operations_synced_total: {
+    kind: 'counter',
+    owner: 'api',
+    reference: 'O-178',
+    help: 'Operations sent to clients',
+  },
+  powersync_concurrent_connections: {
+    kind: 'gauge',
+    owner: 'api',
+    reference: 'O-182',
+    help: 'Open sync streams of this process',
+  },
 
   // Documented: replication
   powersync_data_replicated_bytes_total: {
     kind: 'counter',
     owner: 'replicator',
+    reference: 'O-172',
     help: 'Uncompressed size of replicated data',
   },
-  powersync_rows_replicated_total: { kind: 'counter', owner: 'replicator', help: 'Replicated rows' },
+  powersync_rows_replicated_total: {
+    kind: 'counter',
+    owner: 'replicator',
+    reference: 'O-175',
+    help: 'Replicated rows',
+  },
   powersync_transactions_replicated_total: {
     kind: 'counter',
     owner: 'replicator',
+    reference: 'O-176',
     help: 'Replicated source transactions',
   },
   powersync_chunks_replicated_total: {
     kind: 'counter',
     owner: 'replicator',
+    reference: 'O-177',
     help: 'Chunks read from the change stream',
   },
   powersync_replication_lag_seconds: {
     kind: 'gauge',
     owner: 'replicator',
-    help: 'Largest replication lag of all sources; set millrace_replication_lag_seconds instead',
+    reference: 'O-183',
+    help: 'Replication lag of the source that lags most',
   },
   powersync_replication_storage_size_bytes: {
     kind: 'gauge',
     owner: 'replicator',
+    reference: 'O-179',
     help: 'Size of current rows in storage',
   },
-  powersync_operation_storage_size_bytes: { kind: 'gauge', owner: 'replicator', help: 'Size of the operation history' },
-  powersync_parameter_storage_size_bytes: { kind: 'gauge', owner: 'replicator', help: 'Size of parameter lookups' },
+  powersync_operation_storage_size_bytes: {
+    kind: 'gauge',
+    owner: 'replicator',
+    reference: 'O-180',
+    help: 'Size of the operation history',
+  },
+  powersync_parameter_storage_size_bytes: {
+    kind: 'gauge',
+    owner: 'replicator',
+    reference: 'O-181',
+    help: 'Size of parameter lookups',
+  },
 
   // Ours: every process
   millrace_build_info: { kind: 'gauge', owner: 'every process', help: 'Always 1', labels: ['version', 'role'] },
   millrace_storage_errors_total: {
     kind: 'counter',
     owner: 'every process',
+    reference: 'O-211',
     help: 'Errors of bucket storage by code',
     labels: ['code'],
   },
@@ -75,18 +114,21 @@ export const METRICS = {
   millrace_authentication_failures_total: {
     kind: 'counter',
     owner: 'api',
+    reference: 'O-185',
     help: 'Refused client tokens by code',
     labels: ['code'],
   },
   millrace_sync_streams_total: {
     kind: 'counter',
     owner: 'api',
+    reference: 'O-185',
     help: 'Ended sync streams by reason',
     labels: ['close_reason'],
   },
   millrace_checkpoint_delivery_seconds: {
     kind: 'histogram',
     owner: 'api',
+    reference: 'O-185',
     help: 'From the commit of a checkpoint until a stream has sent it',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
@@ -130,7 +172,7 @@ export const METRICS = {
   millrace_replication_lag_seconds: {
     kind: 'gauge',
     owner: 'replicator',
-    help: 'From commit in the source to bucket storage',
+    help: 'Age of the oldest change of the source that bucket storage does not have yet',
     labels: ['source'],
   },
   millrace_commit_decoded_seconds: {
@@ -157,6 +199,7 @@ export const METRICS = {
   millrace_replication_lag_bytes: {
     kind: 'gauge',
     owner: 'replicator',
+    reference: 'O-185',
     help: 'Change stream not yet acknowledged, where the source tells',
     labels: ['source'],
   },
@@ -169,12 +212,14 @@ export const METRICS = {
   millrace_source_connected: {
     kind: 'gauge',
     owner: 'replicator',
+    reference: 'O-211',
     help: '1 while the source can be reached',
     labels: ['source'],
   },
   millrace_replication_errors_total: {
     kind: 'counter',
     owner: 'replicator',
+    reference: 'O-211',
     help: 'Replication errors by code',
     labels: ['source', 'code'],
   },
@@ -187,6 +232,7 @@ export const METRICS = {
   millrace_sync_config_version: {
     kind: 'gauge',
     owner: 'replicator',
+    reference: 'O-185',
     help: 'Version of the sync config by state: active or processing',
     labels: ['state'],
   },
@@ -201,6 +247,7 @@ export const METRICS = {
   millrace_compaction_last_success_timestamp_seconds: {
     kind: 'gauge',
     owner: 'compactor',
+    reference: 'O-185',
     help: 'End of the last successful run',
   },
   millrace_compaction_buckets_total: { kind: 'counter', owner: 'compactor', help: 'Compacted buckets' },

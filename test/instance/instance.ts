@@ -55,7 +55,9 @@ export interface Service {
 export interface Instance {
   /** On a free port, or the given one: that of a process before it. `words`: further arguments. */
   start(role: 'unified' | 'sync' | 'api', port?: number | null, words?: readonly string[]): Promise<Service>;
-  /** Runs a one-shot command with this instance's configuration. */
+  /** Begins a one-shot command with this instance's configuration. */
+  command(...words: string[]): Promise<Service>;
+  /** Runs one to its end. */
   run(...words: string[]): Promise<{ code: number | null; output: string }>;
   token(userId: string, claims?: Readonly<Record<string, unknown>>, seconds?: number): Promise<string>;
   /** Replaces the sync config file; takes effect with the next start of a process that replicates. */
@@ -120,9 +122,12 @@ export async function createInstance(options: InstanceOptions): Promise<Instance
       if (role !== 'sync') await until(`the API of ${role} on ${port}`, () => answers(service), 30_000);
       return service;
     },
-    async run(...words) {
+    async command(...words) {
       const file = await writeConfig(await freePort());
-      const service = spawnService(words[0]!, 0, [...words, '-c', file], 'info');
+      return spawnService(words[0]!, 0, [...words, '-c', file], 'info');
+    },
+    async run(...words) {
+      const service = await instance.command(...words);
       const code = await ended(service.child);
       return { code, output: service.output() };
     },
