@@ -2,8 +2,9 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 export interface TcpProxy {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or with the address that it was told to listen on. */
   readonly url: string;
+  readonly port: number;
   /** Cuts all connections. */
   cut(): void;
   close(): Promise<void>;
@@ -12,11 +13,13 @@ export interface TcpProxy {
 export interface TcpProxyOptions {
   /** Port of this machine for a new connection; undefined: it is cut. */
   readonly target: () => number | undefined;
+  /** Address to listen on; default 127.0.0.1. */
+  readonly host?: string;
   /** What a client sends. */
   readonly onBytes?: (bytes: Buffer) => void;
 }
 
-export async function startTcpProxy({ target, onBytes }: TcpProxyOptions): Promise<TcpProxy> {
+export async function startTcpProxy({ target, onBytes, host = '127.0.0.1' }: TcpProxyOptions): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const keep = (socket: Socket): void => {
     sockets.add(socket);
@@ -33,12 +36,14 @@ export async function startTcpProxy({ target, onBytes }: TcpProxyOptions): Promi
     client.once('close', () => service.destroy());
     service.once('close', () => client.destroy());
   });
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => void server.listen(0, host, resolve));
+  const { port } = server.address() as AddressInfo;
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${port}`,
+    port,
     cut,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
