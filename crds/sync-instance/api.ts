@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { annotations, labels, objectName, optionalSecretKeyRef } from './metadata-names.ts';
+import { annotations, labels, namespaceName, objectName, optionalSecretKeyRef } from './metadata-names.ts';
 import { podSettings } from './pods.ts';
 import { choice, count, flag, intOrString, list, rule, section, text } from './schema-parts.ts';
 
@@ -86,7 +86,7 @@ const HttpRoute = section('An HTTPRoute of the Gateway API to the API workers.',
     'Gateways that it attaches to.',
     section('A gateway.', {
       name: objectName('Name of the Gateway.'),
-      namespace: Type.Optional(text('Its namespace. Default: that of the instance.', { maxLength: 63 })),
+      namespace: Type.Optional(namespaceName('Its namespace. Default: that of the instance.')),
       sectionName: Type.Optional(objectName('Its listener. Default: all.')),
     }),
     { minItems: 1, maxItems: 32 },

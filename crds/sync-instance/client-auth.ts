@@ -1,6 +1,6 @@
 import { rejectIpRanges } from './connections.ts';
 import { optionalSecretKeyRef } from './metadata-names.ts';
-import { flag, rule, section, set, text } from './schema-parts.ts';
+import { flag, isHttpAddress, rule, section, set, text } from './schema-parts.ts';
 
 /**
  * How tokens of clients are checked (O-48 to O-55, O-101, O-102). An instance without keys or audience refuses every
@@ -13,9 +13,7 @@ export const ClientAuth = section(
       'Addresses of JSON Web Key Sets, http or https.',
       text('Address of a key set.', {
         maxLength: 2048,
-        rules: [
-          rule("self.matches('^https?://[^/?#]+')", 'The address of a key set must be an http or https address.'),
-        ],
+        rules: [rule(isHttpAddress, 'The address of a key set must be an http or https address.')],
       }),
       { maxItems: 20, default: [] },
     ),

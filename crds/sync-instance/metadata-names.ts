@@ -42,6 +42,10 @@ const objectNamePattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*
 /** The name of another Kubernetes object. */
 export const objectName = (description: string) => text(description, { maxLength: 253, pattern: objectNamePattern });
 
+/** The name of a namespace. */
+export const namespaceName = (description: string) =>
+  text(description, { maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' });
+
 const dataKey = { maxLength: 253, pattern: '^[-._a-zA-Z0-9]+$' };
 
 /** A value in a Secret of the same namespace. */
@@ -63,32 +67,39 @@ export const optionalSecretKeyRef = (description: string) => Type.Optional(secre
 /** An object by its name only, such as a Secret with credentials for a registry. */
 export const localRef = (description: string) => section(description, { name: objectName('Name of the object.') });
 
-const qualifiedName = "'^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'";
+const dnsSubdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
+const qualifiedName = `^(${dnsSubdomain}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`;
+/** Every key of a map is a name as Kubernetes wants it for labels and annotations. */
+const qualifiedKeys = `self.all(key, key.size() <= 253 && key.matches(r'${qualifiedName}'))`;
+
+/** The key of a label. */
+export const labelKey = (description: string) => text(description, { maxLength: 253, pattern: qualifiedName });
+
+/** The value of a label; may be empty. */
+export const labelValue = (description: string) =>
+  text(description, { minLength: 0, maxLength: 63, pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$' });
+
+/** Labels that something must have. */
+export const matchLabels = (description: string, bounds: { default?: object } = {}) =>
+  map(description, labelValue('Value of the label.'), {
+    maxProperties: 20,
+    ...bounds,
+    rules: [rule(qualifiedKeys, 'A label key must look like "name" or "example.com/name".')],
+  });
 
 /** Labels for objects that the operator makes, without those that it sets itself and selects by. */
 export const labels = (description: string) =>
-  map(
-    description,
-    text('Value of the label.', {
-      minLength: 0,
-      maxLength: 63,
-      pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$',
-    }),
-    {
-      maxProperties: 20,
-      default: {},
-      rules: [
-        rule(
-          `self.all(key, key.size() <= 253 && key.matches(${qualifiedName}))`,
-          'A label key must look like "name" or "example.com/name".',
-        ),
-        rule(
-          "self.all(key, !key.startsWith('app.kubernetes.io/') && !key.startsWith('millrace.dev/'))",
-          'Labels of app.kubernetes.io and millrace.dev are set by the operator, which selects by them.',
-        ),
-      ],
-    },
-  );
+  map(description, labelValue('Value of the label.'), {
+    maxProperties: 20,
+    default: {},
+    rules: [
+      rule(qualifiedKeys, 'A label key must look like "name" or "example.com/name".'),
+      rule(
+        "self.all(key, !key.startsWith('app.kubernetes.io/') && !key.startsWith('millrace.dev/'))",
+        'Labels of app.kubernetes.io and millrace.dev are set by the operator, which selects by them.',
+      ),
+    ],
+  });
 
 /** Annotations for objects that the operator makes, without its own. */
 export const annotations = (description: string) =>
@@ -96,10 +107,7 @@ export const annotations = (description: string) =>
     maxProperties: 40,
     default: {},
     rules: [
-      rule(
-        `self.all(key, key.size() <= 253 && key.matches(${qualifiedName}))`,
-        'An annotation key must look like "name" or "example.com/name".',
-      ),
+      rule(qualifiedKeys, 'An annotation key must look like "name" or "example.com/name".'),
       rule("self.all(key, !key.startsWith('millrace.dev/'))", 'Annotations of millrace.dev are set by the operator.'),
     ],
   });

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { annotations, configMapKeyRef, labels, secretKeyRef } from './metadata-names.ts';
+import { annotations, configMapKeyRef, labels, matchLabels, objectName, secretKeyRef } from './metadata-names.ts';
 import { Affinity, Toleration, TopologySpreadConstraint } from './scheduling.ts';
 import { intOrString, list, listByKey, map, rule, section, text } from './schema-parts.ts';
 
@@ -24,7 +24,17 @@ const Quantity = intOrString('A quantity, such as `500m` or `1Gi`.', {
   ],
 });
 
-const quantities = (description: string) => map(description, Quantity, { maxProperties: 8, default: {} });
+const quantities = (description: string) =>
+  map(description, Quantity, {
+    maxProperties: 3,
+    default: {},
+    rules: [
+      rule(
+        "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'])",
+        'Resources are cpu, memory and ephemeral-storage: no part of the engine uses others.',
+      ),
+    ],
+  });
 
 const Resources = section(
   'CPU and memory of the container. The heap gets 80 % of the memory limit.',
@@ -79,20 +89,17 @@ const EnvironmentVariable = section(
 /** The same for every part: API workers, replicators of each source, compaction. */
 export const podSettings = {
   resources: Resources,
-  nodeSelector: map('Labels that nodes must have.', text('Value of the label.', { minLength: 0, maxLength: 63 }), {
-    maxProperties: 20,
-    default: {},
-  }),
+  nodeSelector: matchLabels('Labels that nodes must have.', { default: {} }),
   tolerations: list('Taints that the pods tolerate.', Toleration, { maxItems: 20, default: [] }),
   affinity: Type.Optional(Affinity),
   topologySpreadConstraints: Type.Optional(
-    list(
+    listByKey(
       'How the pods are spread. Without it evenly over nodes and zones where possible; an empty list: not at all.',
       TopologySpreadConstraint,
-      { maxItems: 10 },
+      { key: ['topologyKey', 'whenUnsatisfiable'], maxItems: 10 },
     ),
   ),
-  priorityClassName: Type.Optional(text('Priority class of the pods.', { maxLength: 253 })),
+  priorityClassName: Type.Optional(objectName('Priority class of the pods.')),
   podLabels: labels('Further labels of the pods.'),
   podAnnotations: annotations('Further annotations of the pods.'),
   env: listByKey('Further environment variables of the container.', EnvironmentVariable, {

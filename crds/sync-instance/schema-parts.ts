@@ -19,6 +19,10 @@ export function rule(cel: string, message: string): Rule {
   return { rule: cel, message };
 }
 
+/** The expression of a rule for text: an absolute address with a host. */
+export const isHttpAddress =
+  "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''";
+
 export type TextBounds = Checked & WithDefault & { minLength?: number; maxLength: number; pattern?: string };
 
 /** Text of `minLength` (default 1) to `maxLength` characters. */
@@ -73,13 +77,15 @@ export function set<Item extends TSchema>(description: string, items: Item, { ru
   return Type.Array(items, { description, 'x-kubernetes-list-type': 'set', ...bounds, ...validations(rules) });
 }
 
-/** A list whose items are known by one field: unique, merged by it, and compared by it in rules with `oldSelf`. */
+type FieldName<Item extends TSchema> = keyof Static<Item> & string;
+
+/** A list whose items are known by one field, or by several together: unique, merged by it, and compared by it in rules with `oldSelf`. */
 export function listByKey<Item extends TSchema>(
   description: string,
   items: Item,
-  { key, rules, ...bounds }: ListBounds & { key: keyof Static<Item> & string },
+  { key, rules, ...bounds }: ListBounds & { key: FieldName<Item> | FieldName<Item>[] },
 ) {
-  const keyed = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
+  const keyed = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': Array.isArray(key) ? key : [key] };
   return Type.Array(items, { description, ...keyed, ...bounds, ...validations(rules) });
 }
 

@@ -17,7 +17,7 @@ import {
   wholeClientCertificate,
 } from './connections.ts';
 import { secretKeyRef } from './metadata-names.ts';
-import { choice, count, flag, rule, section, text } from './schema-parts.ts';
+import { choice, count, flag, isHttpAddress, rule, section, text } from './schema-parts.ts';
 
 /** How to reach each kind of source database: the documented keys of R-1 to R-26, R-131, R-144, R-189, R-213, R-232. */
 
@@ -144,7 +144,7 @@ export const MssqlSource = section(
 export const ConvexSource = section('A Convex deployment.', {
   deploymentUrl: text('Address of the deployment, for example `https://happy-otter-1.convex.cloud`.', {
     maxLength: 2048,
-    rules: [rule("self.matches('^https?://[^/?#]+')", 'deploymentUrl must be an http or https address.')],
+    rules: [rule(isHttpAddress, 'deploymentUrl must be an http or https address.')],
   }),
   deployKeySecretRef: secretKeyRef('Secret with the deploy key. It needs the permission deployment:data:view.'),
   pollingIntervalMilliseconds,
