@@ -11,10 +11,10 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string; readonly runbook_url: string };
 }
 
-/** The alerts of a folder `alerts/`, by name. Each stands in a file of its own. */
-export function readAlerts(folder: string): (Alert & { file: string })[] {
+/** The alerts of a folder `alerts/`, in the order of their files. Each stands in a file of its own name. */
+export function readAlerts(folder: string): Alert[] {
   const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
-  return files.toSorted().map((file) => ({ ...(parse(readFileSync(join(folder, file), 'utf8')) as Alert), file }));
+  return files.toSorted().map((file) => parse(readFileSync(join(folder, file), 'utf8')) as Alert);
 }
 
 /** The alerts as a table in Markdown, with links to the runbooks. */

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { findHelm, type Helm } from '#test/services/helm.ts';
+import { readAlerts } from './alerts.ts';
 import { chartFolder } from './generated.ts';
 import { find, kubeVersion, render, renderText, withoutDefinition, type Rendered } from './rendered.fixture.ts';
 
@@ -273,6 +274,12 @@ describe('a switch', () => {
       expect(JSON.parse(data[name!])).toMatchObject({ uid: `millrace-${name!.replace('.json', '')}` });
     }
     expect(maps).toHaveLength(readdirSync(`${chartFolder}dashboards`).length);
+  });
+
+  test('alerts: those of the files, unchanged', async () => {
+    const rule = find(await render(helm, { prometheusRule: { enabled: true } }), 'PrometheusRule');
+    const rules = readAlerts(`${chartFolder}alerts`);
+    expect(rule['spec'].groups).toEqual([{ name: 'millrace', rules }]);
   });
 
   test('alerts: left out, changed, labelled, and runbooks elsewhere', async () => {

@@ -15,10 +15,13 @@ export const apiWorkers: DashboardDescription = {
         {
           kind: 'curves',
           title: 'Open sync streams',
-          description: 'Per worker.',
+          description: 'Per worker, and what one takes at most.',
           unit: 'short',
           width: 8,
-          queries: [{ expr: `max by (pod) (powersync_concurrent_connections{${POD_SCOPE}})`, legend: '{{pod}}' }],
+          queries: [
+            { expr: `max by (pod) (powersync_concurrent_connections{${POD_SCOPE}})`, legend: '{{pod}}' },
+            { expr: `min(millrace_connection_limit{${POD_SCOPE}})`, legend: 'limit of a worker' },
+          ],
         },
         {
           kind: 'curves',

@@ -1,6 +1,11 @@
 import type { DashboardDescription } from './description.ts';
 import { conditionHolds, HOURS_STEPS, INSTANCE, LAG_STEPS, NAMESPACE, rate, SCOPE } from './queries.ts';
 
+/** The operator's own metrics have no instance; there may be several operators. */
+const operatorRate = (counter: string, by: string) => `sum by (${by}) (rate(${counter}[$__rate_interval]))`;
+const reconcileQuantile = (q: number) =>
+  `histogram_quantile(${q}, sum by (le) (rate(millrace_operator_reconcile_seconds_bucket[$__rate_interval])))`;
+
 /** All instances: which of them need attention. */
 export const fleet: DashboardDescription = {
   name: 'fleet',
@@ -164,6 +169,67 @@ export const fleet: DashboardDescription = {
               legend: '{{namespace}}/{{instance}}',
             },
           ],
+        },
+      ],
+    },
+    {
+      title: 'Operator',
+      panels: [
+        {
+          kind: 'timeline',
+          title: 'Working operator',
+          description:
+            'Which operator holds the Lease. None: sync goes on, but nothing is scaled, upgraded or repaired.',
+          unit: 'none',
+          width: 8,
+          queries: [{ expr: 'max by (pod) (millrace_operator_leader)', legend: '{{pod}}' }],
+        },
+        {
+          kind: 'curves',
+          title: 'Reconciled',
+          description:
+            'Instances per second by outcome. Failures are tried again, ever more rarely; the log and events say why.',
+          unit: 'cps',
+          width: 8,
+          queries: [{ expr: operatorRate('millrace_operator_reconciles_total', 'outcome'), legend: '{{outcome}}' }],
+        },
+        {
+          kind: 'curves',
+          title: 'Time to reconcile',
+          description: 'Of one instance.',
+          unit: 's',
+          width: 8,
+          queries: [
+            { expr: reconcileQuantile(0.5), legend: 'median' },
+            { expr: reconcileQuantile(0.99), legend: 'p99' },
+          ],
+        },
+        {
+          kind: 'curves',
+          title: 'Waiting instances',
+          description: 'That are to be reconciled now. Above 0 for long: raise `concurrency` of the chart.',
+          unit: 'short',
+          width: 8,
+          queries: [{ expr: 'max by (pod) (millrace_operator_queue_length)', legend: '{{pod}}' }],
+        },
+        {
+          kind: 'curves',
+          title: 'Objects written',
+          description:
+            'By kind and verb. None in steady state: a constant rate means that somebody else writes the same objects.',
+          unit: 'cps',
+          width: 8,
+          queries: [
+            { expr: operatorRate('millrace_operator_writes_total', 'kind, verb'), legend: '{{verb}} {{kind}}' },
+          ],
+        },
+        {
+          kind: 'curves',
+          title: 'Errors of the Kubernetes API',
+          description: 'By reason. Conflicts now and then are normal; Forbidden means that roles are missing.',
+          unit: 'cps',
+          width: 8,
+          queries: [{ expr: operatorRate('millrace_operator_kube_errors_total', 'reason'), legend: '{{reason}}' }],
         },
       ],
     },

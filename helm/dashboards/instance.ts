@@ -30,7 +30,7 @@ export const instance: DashboardDescription = {
           description:
             'The conditions of the SyncInstance: `kubectl describe syncinstance` says why one does not hold.',
           unit: 'none',
-          width: 16,
+          width: 12,
           queries: [{ expr: conditionHolds('.*', 'type'), legend: '{{type}}' }],
         },
         {
@@ -40,6 +40,23 @@ export const instance: DashboardDescription = {
           unit: 'short',
           width: 4,
           queries: [{ expr: `sum(powersync_concurrent_connections{${SCOPE}})`, legend: 'clients' }],
+        },
+        {
+          kind: 'figure',
+          title: 'Connections in use',
+          description: 'Of all that the API workers take. At 100 % clients are refused.',
+          unit: 'percentunit',
+          width: 4,
+          queries: [
+            {
+              expr: `sum(powersync_concurrent_connections{${SCOPE}}) / sum(millrace_connection_limit{${SCOPE}})`,
+              legend: 'in use',
+            },
+          ],
+          steps: [
+            { from: 0.7, color: 'yellow' },
+            { from: 0.85, color: 'red' },
+          ],
         },
         {
           kind: 'figure',
@@ -158,14 +175,22 @@ export const instance: DashboardDescription = {
       ],
     },
     {
-      title: 'Sync config and versions',
+      title: 'Scale, sync config and versions',
       panels: [
+        {
+          kind: 'curves',
+          title: 'API workers',
+          description: 'Desired and ready. Far apart for long: pods do not become ready, or do not fit on a node.',
+          unit: 'short',
+          width: 8,
+          queries: [{ expr: `max by (state) (millrace_instance_api_replicas{${SCOPE}})`, legend: '{{state}}' }],
+        },
         {
           kind: 'curves',
           title: 'Version of the sync config',
           description: 'Active, and being processed beside it: 0 means none.',
           unit: 'none',
-          width: 12,
+          width: 8,
           queries: [{ expr: `max by (state) (millrace_sync_config_version{${SCOPE}})`, legend: '{{state}}' }],
         },
         {
@@ -173,7 +198,7 @@ export const instance: DashboardDescription = {
           title: 'Processes by version',
           description: 'What runs: two versions while an upgrade rolls out.',
           unit: 'none',
-          width: 12,
+          width: 8,
           stacked: true,
           queries: [
             { expr: `count by (role, version) (millrace_build_info{${SCOPE}})`, legend: '{{role}} {{version}}' },

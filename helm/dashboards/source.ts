@@ -101,11 +101,41 @@ export const source: DashboardDescription = {
         },
         {
           kind: 'curves',
-          title: 'Hours until the change log is lost',
-          description: 'The guard that the operator keeps: retained log against its limit, at the rate of writes.',
-          unit: 'h',
+          title: 'Change log kept, and its limit',
+          description:
+            'What the source keeps for this instance, and where it starts to drop it (Postgres: max_slot_wal_keep_size).',
+          unit: 'bytes',
           width: 8,
-          queries: [{ expr: `min(millrace_instance_source_log_hours_until_loss{${SOURCE_SCOPE}})`, legend: 'hours' }],
+          queries: [
+            { expr: `max(millrace_instance_source_log_retained_bytes{${SOURCE_SCOPE}})`, legend: 'kept' },
+            { expr: `max(millrace_instance_source_log_limit_bytes{${SOURCE_SCOPE}})`, legend: 'limit' },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Copy',
+      panels: [
+        {
+          kind: 'curves',
+          title: 'Copied',
+          description: 'Share of the copy on its way, by the statistics of the source; nothing without one.',
+          unit: 'percentunit',
+          width: 12,
+          queries: [
+            {
+              expr: `max(millrace_instance_snapshot_rows_copied{${SOURCE_SCOPE}}) / max(millrace_instance_snapshot_rows_estimated{${SOURCE_SCOPE}})`,
+              legend: 'copied',
+            },
+          ],
+        },
+        {
+          kind: 'curves',
+          title: 'Rows copied',
+          description: 'By snapshots, per second.',
+          unit: 'ops',
+          width: 12,
+          queries: [{ expr: rate('millrace_snapshot_rows_total', SOURCE_SCOPE, 'pod'), legend: '{{pod}}' }],
         },
       ],
     },

@@ -75,5 +75,51 @@ export const storage: DashboardDescription = {
         },
       ],
     },
+    {
+      title: 'Compaction',
+      panels: [
+        {
+          kind: 'figure',
+          title: 'Since the last success',
+          description: 'By the CronJob of the instance.',
+          unit: 's',
+          width: 6,
+          queries: [
+            {
+              expr: `time() - max(millrace_instance_compaction_last_success_timestamp_seconds{${SCOPE}})`,
+              legend: 'since success',
+            },
+          ],
+          steps: [
+            { from: 2 * 86_400, color: 'yellow' },
+            { from: 8 * 86_400, color: 'red' },
+          ],
+        },
+        {
+          kind: 'figure',
+          title: 'Since the last failure',
+          description: 'Of interest when it is the shorter time of the two.',
+          unit: 's',
+          width: 6,
+          queries: [
+            {
+              expr: `time() - max(millrace_instance_compaction_last_failure_timestamp_seconds{${SCOPE}})`,
+              legend: 'since failure',
+            },
+          ],
+        },
+        {
+          kind: 'curves',
+          title: 'Work of a run',
+          description: 'While one is scraped; short runs end before that.',
+          unit: 'ops',
+          width: 12,
+          queries: [
+            { expr: rate('millrace_compaction_buckets_total', SCOPE), legend: 'buckets' },
+            { expr: rate('millrace_compaction_operations_removed_total', SCOPE), legend: 'operations taken away' },
+          ],
+        },
+      ],
+    },
   ],
 };

@@ -1,0 +1,155 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import type { PrivateKubeApiserver } from '#test/services/contract.ts';
+import { findHelm, type Helm } from '#test/services/helm.ts';
+import { startKubeApiserver } from '#test/services/kube-apiserver.ts';
+import { kubeRequest, type KubeRequest } from '#test/services/kube-request.ts';
+import { kubePrograms } from '#test/services/kube-programs.ts';
+import { chartFolder } from './generated.ts';
+import { find, render, type Rendered } from './rendered.fixture.ts';
+
+const programs = await kubePrograms();
+const found = await findHelm();
+const helm = found as Helm;
+
+/** Everything that the chart can install, and two namespaces to watch. */
+const everything = {
+  watchNamespaces: ['apps', 'shop'],
+  podDisruptionBudget: { enabled: true },
+  podMonitor: { enabled: true },
+  prometheusRule: { enabled: true },
+  dashboards: { enabled: true },
+  networkPolicy: { metricsFrom: [{ namespaceSelector: {} }] },
+  topologySpreadConstraints: [
+    { maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
+  ],
+  tolerations: [{ operator: 'Exists' }],
+  imagePullSecrets: [{ name: 'regcred' }],
+};
+
+beforeEach((context) => {
+  context.skip(typeof found === 'string', String(found));
+  context.skip(typeof programs === 'string', String(programs));
+});
+
+describe('a real kube-apiserver', () => {
+  let server: PrivateKubeApiserver;
+  let folder: string;
+  let request: KubeRequest;
+  let cluster: string[];
+
+  beforeAll(async () => {
+    if (typeof programs === 'string' || typeof found === 'string') return;
+    server = await startKubeApiserver();
+    folder = await mkdtemp(join(tmpdir(), 'millrace-install-'));
+    const kubeconfig = join(folder, 'kubeconfig');
+    await writeFile(kubeconfig, server.kubeconfig, { mode: 0o600 });
+    cluster = ['--kubeconfig', kubeconfig, '--namespace', 'millrace-system'];
+    request = kubeRequest(server.kubeconfig);
+    for (const name of ['millrace-system', 'apps', 'shop']) {
+      await request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    }
+    // Kinds of the Prometheus operator, with whatever fields.
+    await request('POST', definitions, foreignKind('PodMonitor', 'podmonitors'));
+    await request('POST', definitions, foreignKind('PrometheusRule', 'prometheusrules'));
+  });
+  afterAll(async () => {
+    await server?.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  });
+
+  test.each<[string, object]>([
+    ['by default', {}],
+    ['with all of it', everything],
+  ])('accepts every object of the chart %s, without a warning or an unknown field', async (_, values) => {
+    const objects = await render(helm, { crds: { enabled: true }, ...values });
+    expect(objects.length).toBeGreaterThan(10);
+    for (const object of objects) {
+      const { status, body } = await request(
+        'POST',
+        `${await collection(request, object)}?dryRun=All&fieldValidation=Strict`,
+        object,
+      );
+      expect([object.kind, object.metadata.name, status, status === 201 ? '' : body]).toEqual([
+        object.kind,
+        object.metadata.name,
+        201,
+        '',
+      ]);
+    }
+  });
+
+  test('installs, upgrades, serves SyncInstances, and keeps them when it is uninstalled', async () => {
+    await helm('install', 'demo', chartFolder, ...cluster, ...(await valuesFile(folder, everything)));
+    const crd = `${definitions}/syncinstances.millrace.dev`;
+    await expect.poll(async () => (await request('GET', '/apis/millrace.dev/v1alpha1')).status).toBe(200);
+    expect(
+      (await request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator')).status,
+    ).toBe(200);
+
+    await helm('upgrade', 'demo', chartFolder, ...cluster, '--reset-then-reuse-values', '--set', 'replicas=2');
+    const { body } = await request(
+      'GET',
+      '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator',
+    );
+    expect((body as Rendered)['spec'].replicas).toBe(2);
+
+    await helm('uninstall', 'demo', ...cluster);
+    expect(
+      (await request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator')).status,
+    ).toBe(404);
+    expect((await request('GET', crd)).status).toBe(200);
+
+    // The definition that was kept is taken over by the same release.
+    await helm('install', 'demo', chartFolder, ...cluster);
+    await helm('uninstall', 'demo', ...cluster);
+  });
+
+  test('the roles let view and edit do what their names say', async () => {
+    const objects = await render(helm);
+    const rules = (name: string) => find(objects, 'ClusterRole', name)['rules'] as { verbs: string[] }[];
+    const verbs = (name: string) => new Set(rules(name).flatMap((rule) => rule.verbs));
+    expect(verbs('demo-millrace-view')).toEqual(new Set(['get', 'list', 'watch']));
+    expect(verbs('demo-millrace-edit')).toEqual(new Set(['create', 'update', 'patch', 'delete', 'deletecollection']));
+  });
+});
+
+const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+
+async function valuesFile(folder: string, values: object): Promise<string[]> {
+  const file = join(folder, 'values.json');
+  await writeFile(file, JSON.stringify(values));
+  return ['--values', file];
+}
+
+/** Where objects of this kind are created: asks the server for the plural. */
+async function collection(request: KubeRequest, { apiVersion, kind, metadata }: Rendered): Promise<string> {
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const { body } = await request('GET', root);
+  const { resources } = body as { resources: { kind: string; name: string; namespaced: boolean }[] };
+  const resource = resources.find((candidate) => candidate.kind === kind && !candidate.name.includes('/'));
+  if (resource === undefined) throw new Error(`The server knows no ${kind} in ${apiVersion}.`);
+  return resource.namespaced ? `${root}/namespaces/${metadata.namespace}/${resource.name}` : `${root}/${resource.name}`;
+}
+
+function foreignKind(kind: string, plural: string): object {
+  return parse(`
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ${plural}.monitoring.coreos.com
+  annotations: {api-approved.kubernetes.io: unapproved}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: ${kind}, plural: ${plural}}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`) as object;
+}
