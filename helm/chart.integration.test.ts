@@ -9,7 +9,7 @@ const found = await findHelm();
 const helm = found as Helm;
 
 beforeEach((context) => {
-  context.skip(typeof found === 'string', String(found));
+  context.skip(typeof found === 'string', typeof found === 'string' ? found : '');
 });
 
 const operator = async (values: object = {}) => find(await render(helm, values), 'Deployment');
