@@ -100,7 +100,7 @@ const targets: Target[] = [
   },
   {
     part: 'compaction',
-    fields: ['schedule', 'suspend', 'timeoutSeconds'],
+    fields: ['schedule', 'timeoutSeconds'],
     path: '/apis/batch/v1/namespaces/default/cronjobs',
     object: ({ compaction }) => ({
       metadata,
@@ -162,7 +162,7 @@ describe.skipIf(missing !== '')(`what a SyncInstance may say, Kubernetes takes${
       const answer = await request('POST', `${path}?dryRun=All&fieldValidation=Strict`, object(spec));
       expect(answer.status, JSON.stringify(answer.body['message'])).toBe(201);
     });
-    await fc.assert(property, { numRuns: 60 });
+    await fc.assert(property, { numRuns: 40 });
     expect(taken).toBeGreaterThan(0);
   });
 });
