@@ -199,6 +199,7 @@ describe('a switch', () => {
       resources: { limits: { cpu: '1' } },
       metrics: { port: 9999 },
       logLevel: 'debug',
+      logFormat: 'text',
       leaseName: 'mine',
       concurrency: 8,
     };
@@ -207,6 +208,7 @@ describe('a switch', () => {
       env: expect.arrayContaining([
         { name: 'HTTPS_PROXY', value: 'http://proxy' },
         { name: 'PS_LOG_LEVEL', value: 'debug' },
+        { name: 'PS_LOG_FORMAT', value: 'text' },
       ]),
       args: expect.arrayContaining(['--verbose', '--metrics-port=9999', '--lease-name=mine', '--concurrency=8']),
       ports: [{ name: 'metrics', containerPort: 9999 }],
