@@ -32,6 +32,12 @@ interface SchemaOptions {
   syncConfigFilePath?: string;
 }
 
+interface StartFlags {
+  role: 'unified' | 'sync' | 'api';
+  source: string[];
+  graceSeconds: number;
+}
+
 function flagsOf(options: ConfigOptions): ConfigFlags {
   return { path: options.config, base64: options.configBase64, syncConfigBase64: options.syncConfigBase64 };
 }
@@ -62,14 +68,13 @@ function program(): Command {
       collect,
       [],
     )
+    .option('--grace-seconds <seconds>', 'draining and stopping take this long at most', secondsOf, 120)
     .addOption(instanceOption())
-    .action(
-      async (options: ConfigOptions & InstanceOptions & { role: 'unified' | 'sync' | 'api'; source: string[] }) => {
-        const { start } = await import('./start.ts');
-        const { instance, source: sources } = options;
-        await start(options.role, flagsOf(options), { sources, instance });
-      },
-    );
+    .action(async (options: ConfigOptions & InstanceOptions & StartFlags) => {
+      const { start } = await import('./start.ts');
+      const { instance, source: sources, graceSeconds } = options;
+      await start(options.role, flagsOf(options), { sources, instance, graceMs: graceSeconds * 1000 });
+    });
   const migrate = root.command('migrate').description('storage schema');
   withConfig(migrate.command('up'))
     .description('bring the storage schema up to date, claim the storage for the instance, then exit')

@@ -56,9 +56,15 @@ export interface StartOptions {
   readonly sources: readonly string[];
   /** Wins over `system.instance_id`. */
   readonly instance: string | undefined;
+  /** Milliseconds for draining and stopping together (O-11). */
+  readonly graceMs: number;
 }
 
-export async function start(role: Role, flags: ConfigFlags, { sources, instance }: StartOptions): Promise<void> {
+export async function start(
+  role: Role,
+  flags: ConfigFlags,
+  { sources, instance, graceMs }: StartOptions,
+): Promise<void> {
   if (role === 'api' && sources.length > 0)
     throw codedError('PSYNC_S0105', '--source is for processes that replicate, not for -r api.');
   const { config, notices, origin } = await loadServiceConfig({
@@ -77,6 +83,7 @@ export async function start(role: Role, flags: ConfigFlags, { sources, instance 
     parts: composed.parts,
     log,
     clock: realClock,
+    graceMs,
     onStarted: () => composed.started(),
     onStopping: () => composed.stopping(),
   });

@@ -16,10 +16,16 @@ const RESOURCES: V1ResourceRequirements = {
 };
 
 /** A replicator releases its lease at once when it is told to stop; the rest is for a write to storage that is under way (O-11). */
-const REPLICATOR_GRACE_SECONDS = 60;
+const REPLICATOR_GRACE_SECONDS = 55;
 
 /** Between what a process gives itself and SIGKILL, for its last steps. */
 const LAST_STEPS_SECONDS = 5;
+
+/**
+ * A Service forgets a pod when it begins to end, but nodes hear of that a moment later. An idle worker would be gone by then, and
+ * new clients be refused; so it is told to stop only afterwards. Needs no program in the image (Kubernetes 1.30).
+ */
+const DEREGISTRATION_SECONDS = 3;
 
 /**
  * A new pod is ready before an old one ends, both for API workers (O-229) and for replicators: the new replicator stands by
@@ -63,11 +69,11 @@ export function replicatorDeployment(
       template: podTemplate(input, {
         component: 'replicator',
         source: source.name,
-        args: ['start', '--role', 'sync', '--source', source.name, ...grace(REPLICATOR_GRACE_SECONDS)],
+        args: ['start', '--role', 'sync', '--source', source.name, '--grace-seconds', `${REPLICATOR_GRACE_SECONDS}`],
         config: configOf('replicator'),
         settings: source,
         resources: RESOURCES,
-        terminationGracePeriodSeconds: REPLICATOR_GRACE_SECONDS,
+        terminationGracePeriodSeconds: REPLICATOR_GRACE_SECONDS + LAST_STEPS_SECONDS,
         isSpread: true,
         container: {
           ports: [METRICS_PORT],
@@ -80,13 +86,14 @@ export function replicatorDeployment(
 }
 
 /**
- * The API workers (O-1). Their readiness is asked where clients connect. There is no `preStop` hook: a worker that is told to
- * stop goes on listening while it drains and answers newcomers PSYNC_S2003, upon which clients connect elsewhere (O-11).
+ * The API workers (O-1). Their readiness is asked where clients connect. One that is told to stop sends its clients to others over
+ * its grace period and answers newcomers PSYNC_S2003 (O-11).
  */
 export function apiDeployment(input: DesiredInput, configOf: ConfigOf): KubeObject<V1Deployment> {
   const { instance, stopped, apiReplicas, image } = input;
   const { name } = instance.metadata;
   const { api } = instance.spec;
+  const graceSeconds = api.terminationGracePeriodSeconds;
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -98,22 +105,19 @@ export function apiDeployment(input: DesiredInput, configOf: ConfigOf): KubeObje
       selector: { matchLabels: { ...selectorOf(name, 'api') } },
       template: podTemplate(input, {
         component: 'api',
-        args: ['start', '--role', 'api', ...grace(api.terminationGracePeriodSeconds)],
+        args: ['start', '--role', 'api', '--grace-seconds', `${graceSeconds}`],
         config: configOf('api'),
         settings: api,
         resources: RESOURCES,
-        terminationGracePeriodSeconds: api.terminationGracePeriodSeconds,
+        terminationGracePeriodSeconds: DEREGISTRATION_SECONDS + graceSeconds + LAST_STEPS_SECONDS,
         isSpread: true,
         container: {
           ports: [HTTP_PORT, METRICS_PORT],
+          lifecycle: { preStop: { sleep: { seconds: DEREGISTRATION_SECONDS } } },
           ...processProbes,
           readinessProbe: probe('readiness', HTTP_PORT.name, { periodSeconds: 5, failureThreshold: 2 }),
         },
       }),
     },
   };
-}
-
-function grace(seconds: number): string[] {
-  return ['--grace-seconds', String(Math.max(1, seconds - LAST_STEPS_SECONDS))];
 }

@@ -202,14 +202,14 @@ describe('parts', () => {
     expect(budgets).toEqual([undefined, 'pg-main', 'mongo', 'mssql', 'api']);
   });
 
-  test('teardown keeps storage when it is retained, and names the instance (O-7)', () => {
-    const uid = '0f9f6f0b-7a35-45d1-8d6c-2d1f6b8b7c42';
+  test('teardown keeps storage when it is retained, and ends before it is ended (O-7)', () => {
     const { spec } = teardownJob(inputFor(goldenInstance('full')));
     const args = spec!.template.spec!.containers[0]!.args;
-    expect(args!.slice(0, 5)).toEqual(['teardown', 'TEARDOWN', '--keep-storage', '--instance', uid]);
+    expect(args!.slice(0, 5)).toEqual(['teardown', 'TEARDOWN', '--keep-storage', '--timeout', '90']);
     expect(spec!.activeDeadlineSeconds).toBe(120);
+    // The default of `deletion.timeoutSeconds` has room for two attempts.
     const minimal = teardownJob(inputFor(goldenInstance('minimal'))).spec!.template.spec!.containers[0]!.args;
-    expect(minimal).not.toContain('--keep-storage');
+    expect(minimal!.slice(0, 4)).toEqual(['teardown', 'TEARDOWN', '--timeout', '120']);
   });
 
   test('metrics are for the operator and whom it is said, the API for everybody unless it is said', () => {
@@ -220,7 +220,9 @@ describe('parts', () => {
         ),
       );
     const open = policies(inputFor(goldenInstance('minimal')));
-    expect(open['demo-closed']).toMatchObject({ spec: { policyTypes: ['Ingress'], ingress: [] } });
+    const closedToAll = { podSelector: { matchLabels: { 'millrace.dev/instance': 'demo' } }, policyTypes: ['Ingress'] };
+    expect(open['demo-closed']).toMatchObject({ spec: closedToAll });
+    expect(bytes(open['demo-closed'])).not.toContain('"ingress"');
     expect(open['demo-api']).toMatchObject({ spec: { ingress: [{ ports: [{ port: 'http' }] }] } });
     expect(bytes(open['demo-api'])).not.toContain('"from"');
     const closed = policies(inputFor(goldenInstance('full')));

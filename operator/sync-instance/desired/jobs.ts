@@ -20,6 +20,8 @@ const ONE_SHOT_RESOURCES: V1ResourceRequirements = {
 
 const ONE_SHOT_GRACE_SECONDS = 30;
 const MIGRATION_TIMEOUT_SECONDS = 3600;
+/** Of teardown: several attempts fit into the default of `deletion.timeoutSeconds`. */
+const LONGEST_ATTEMPT_SECONDS = 120;
 
 /**
  * Compaction of bucket storage (O-154 … O-159). Two runs would be harmless (O-157), but one at a time is enough. A run that was
@@ -60,23 +62,23 @@ export function compactionCronJob(input: DesiredInput, configOf: ConfigOf): Kube
 }
 
 /**
- * `migrate up` of the image that is asked for, which also claims the storage for the instance (O-78, O-239). Its name changes with
+ * `migrate up` of the image that is asked for, which also claims the storage for the instance (O-78, O-239): its uid is in the file. The name changes with
  * image, storage and credentials, so that each combination runs once, and new credentials are tried here before any pod gets them.
  *
  * A Job cannot be changed: create it when there is none of this name, never apply it again. A failed one must be deleted to run again.
  */
 export function migrationJob(input: DesiredInput): KubeObject<V1Job> {
   const { instance, image } = input;
-  const { name, uid } = instance.metadata;
+  const { name } = instance.metadata;
   const config = serviceConfig(instance, 'migration');
   const storage = serviceConfig(withoutTelemetry(instance), 'migration').hash;
-  const hash = shortHash(JSON.stringify([uid, image, storage, input.hashOfValues(config.references)]), 10);
+  const hash = shortHash(JSON.stringify([image, storage, input.hashOfValues(config.references)]), 10);
   return job(input, {
     name: names.migration(name, hash),
     backoffLimit: 3,
     activeDeadlineSeconds: MIGRATION_TIMEOUT_SECONDS,
     plan: {
-      ...oneShot('migration', ['migrate', 'up', '--instance', uid]),
+      ...oneShot('migration', ['migrate', 'up']),
       config,
       settings: jobSettings(input),
       resources: ONE_SHOT_RESOURCES,
@@ -96,15 +98,17 @@ function withoutTelemetry(instance: DesiredInput['instance']): DesiredInput['ins
  */
 export function teardownJob(input: DesiredInput): KubeObject<V1Job> {
   const { instance } = input;
-  const { name, uid } = instance.metadata;
+  const { name } = instance.metadata;
   const { policy, timeoutSeconds } = instance.spec.deletion;
+  // Ends by itself before it is ended, and says what is left.
+  const attemptSeconds = Math.max(5, Math.min(LONGEST_ATTEMPT_SECONDS, timeoutSeconds - ONE_SHOT_GRACE_SECONDS));
   const keep = policy === 'Retain' ? ['--keep-storage'] : [];
   return job(input, {
     name: names.teardown(name),
     backoffLimit: 5,
     activeDeadlineSeconds: timeoutSeconds,
     plan: {
-      ...oneShot('teardown', ['teardown', 'TEARDOWN', ...keep, '--instance', uid]),
+      ...oneShot('teardown', ['teardown', 'TEARDOWN', ...keep, '--timeout', String(attemptSeconds)]),
       config: serviceConfig(instance, 'replicator'),
       settings: jobSettings(input),
       resources: ONE_SHOT_RESOURCES,

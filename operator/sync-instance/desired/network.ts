@@ -95,7 +95,7 @@ interface IngressRule {
 }
 
 interface NetworkPolicy {
-  readonly spec: Omit<V1NetworkPolicySpec, 'ingress'> & { readonly ingress: readonly IngressRule[] };
+  readonly spec: Omit<V1NetworkPolicySpec, 'ingress'> & { readonly ingress?: readonly IngressRule[] };
 }
 
 /**
@@ -120,7 +120,8 @@ export function networkPolicies(input: DesiredInput): KubeObject<NetworkPolicy>[
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: metadataOf(instance, policyName, instanceLabels(name)),
-    spec: { podSelector: { matchLabels: { ...pods } }, policyTypes: ['Ingress'], ingress: rules },
+    // No rule at all is how Kubernetes keeps an empty list.
+    spec: { podSelector: { matchLabels: { ...pods } }, policyTypes: ['Ingress'], ...filled({ ingress: rules }) },
   });
   const to = (port: string): V1NetworkPolicyPort[] => [{ port, protocol: 'TCP' }];
   // The operator deploys sync configs through the API.

@@ -38,7 +38,7 @@ export interface PodPlan {
   readonly terminationGracePeriodSeconds: number;
   /** Jobs do not restart a container within a pod, so that each attempt leaves its own log. */
   readonly restartPolicy?: 'Never';
-  readonly container?: Pick<V1Container, 'ports' | 'startupProbe' | 'livenessProbe' | 'readinessProbe'>;
+  readonly container?: Pick<V1Container, 'ports' | 'lifecycle' | 'startupProbe' | 'livenessProbe' | 'readinessProbe'>;
   /** Replicas that should stand apart. */
   readonly isSpread?: boolean;
 }

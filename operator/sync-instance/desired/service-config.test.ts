@@ -122,6 +122,7 @@ function meaningForAll({ metadata, spec }: SyncInstance, withoutRedis = false): 
     redis: hasRedis ? { uri: 'rediss://default:p%40ss@redis:6380/2', keyPrefix } : undefined,
     port: 8080,
     syncConfig: undefined,
+    instanceId: metadata.uid,
     telemetry: { prometheusPort: 9464 },
     healthcheck: { probes: { filesystem: false, http: 'on' } },
     migrations: { disableAutoMigration: true },

@@ -86,7 +86,11 @@ function keysOf(instance: SyncInstance, part: ConfigFor, secrets: SecretVariable
     healthcheck: { probes: { use_http: true } },
     // The migration Job does it, before anything of a new version runs (O-78, O-239).
     migrations: { disable_auto_migration: true },
-    system: { logging: { level: spec.telemetry.logLevel, format: spec.telemetry.logFormat } },
+    // Storage that another instance has claimed is neither served, nor migrated, nor destroyed.
+    system: {
+      instance_id: instance.metadata.uid,
+      logging: { level: spec.telemetry.logLevel, format: spec.telemetry.logFormat },
+    },
   };
 }
 

@@ -7,7 +7,7 @@ type Draft = Record<string, unknown>;
 export function keepRules(spec: SyncInstanceSpec): SyncInstanceSpec {
   const { api, image, syncConfig, storage } = spec;
   const sources = uniqueBy(spec.sources.map(mendSource), ({ name }) => name);
-  only(storage, storage.type, ['mongodb', 'postgresql']);
+  only(storage, storage.type, ['mongodb', 'postgresql'], MINIMAL_STORAGE);
   if (storage.postgresql) mendPostgres(storage.postgresql);
   if (storage.mongodb) mendMongodb(storage.mongodb);
   if (image.tag !== undefined) delete image.digest;
@@ -24,16 +24,18 @@ export function keepRules(spec: SyncInstanceSpec): SyncInstanceSpec {
   return { ...spec, sources };
 }
 
-function only(section: Draft, kept: string, names: readonly string[]): void {
+function only(section: Draft, kept: string, names: readonly string[], minimal: Readonly<Record<string, Draft>>): void {
   for (const name of names) if (name !== kept) delete section[name];
-  section[kept] ??= {};
-  if (section[kept] && Object.keys(section[kept]).length === 0) section[kept] = { ...MINIMAL[kept] };
+  section[kept] ??= structuredClone(minimal[kept]);
 }
 
 const secret = (key: string) => ({ name: 'minimal', key });
 const common = { rejectIpRanges: [], heartbeatIntervalSeconds: 60 };
+const minimalStorage = { uriSecretRef: secret('uri'), rejectIpRanges: [] };
+const MINIMAL_STORAGE: Readonly<Record<string, Draft>> = { mongodb: minimalStorage, postgresql: minimalStorage };
+
 /** For a section that the draw left out although its type asks for it. */
-const MINIMAL: Readonly<Record<string, Draft>> = {
+const MINIMAL_SOURCE: Readonly<Record<string, Draft>> = {
   postgresql: { uriSecretRef: secret('uri'), ...common, slotNamePrefix: 'powersync_' },
   mongodb: { uriSecretRef: secret('uri'), ...common, postImages: 'Disabled' },
   mysql: { uriSecretRef: secret('uri'), rejectIpRanges: [], binlogQueueMemoryLimitMegabytes: 50 },
@@ -54,7 +56,7 @@ function mendSource(source: SourceSpec): SourceSpec {
     .slice(0, 12)}`;
   const draft = source as unknown as Draft;
   const types = ['postgresql', 'mongodb', 'mysql', 'mssql', 'convex'];
-  only(draft, source.type, types);
+  only(draft, source.type, types, MINIMAL_SOURCE);
   const section = draft[source.type] as Draft;
   if (source.type === 'postgresql') mendPostgres(section);
   if (source.type === 'mongodb') mendMongodb(section);
