@@ -12,8 +12,16 @@ import { migrationJob, teardownJob } from './jobs.ts';
 import { instanceSelector } from './labels.ts';
 import { HASH_OF_CONFIG, HASH_OF_VALUES } from './pod.ts';
 
-/** Drawing an instance takes 40 ms. */
+/** Made here, not within a test: it takes seconds on a busy machine. */
+const anyInstance = randomInstance();
 const FEWER = { numRuns: 40 };
+
+/** Paths of what would be lost on the wire. */
+function undefinedWithin(value: unknown, path = ''): string[] {
+  if (value === undefined) return [path];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => undefinedWithin(inner, `${path}.${name}`));
+}
 
 const bytes = (value: unknown): string => JSON.stringify(value);
 
@@ -40,11 +48,10 @@ const replicatorArgs = (input: DesiredInput): string[] =>
 describe('of any instance', () => {
   test('equal input gives equal output, byte for byte, and no object is undefined somewhere', () => {
     fc.assert(
-      fc.property(randomInstance(), (instance) => {
+      fc.property(anyInstance, (instance) => {
         const objects = allObjects(inputFor(instance));
         expect(bytes(allObjects(inputFor(structuredClone(instance))))).toBe(bytes(objects));
-        // `undefined` would be lost on the wire.
-        expect(JSON.parse(bytes(objects))).toStrictEqual(structuredClone(objects));
+        expect(undefinedWithin(objects)).toEqual([]);
       }),
       FEWER,
     );
@@ -52,7 +59,7 @@ describe('of any instance', () => {
 
   test('the instance itself is not changed', () => {
     fc.assert(
-      fc.property(randomInstance(), (instance) => {
+      fc.property(anyInstance, (instance) => {
         const before = bytes(instance);
         allObjects(inputFor(instance));
         expect(bytes(instance)).toBe(before);
@@ -63,7 +70,7 @@ describe('of any instance', () => {
 
   test('selectors stay whatever else of the resource changes: Deployments could not follow', () => {
     fc.assert(
-      fc.property(randomInstance(), randomInstance(), fc.boolean(), (one, other, stopped) => {
+      fc.property(anyInstance, anyInstance, fc.boolean(), (one, other, stopped) => {
         const { sources } = one.spec;
         const changed: SyncInstance = { ...one, spec: { ...other.spec, sources } };
         const input = inputFor(changed, { image: 'other:2', stopped, apiReplicas: 9, operatorNamespace: null });
@@ -75,7 +82,7 @@ describe('of any instance', () => {
 
   test('each object is owned by the instance, in its namespace, and found by its labels', () => {
     fc.assert(
-      fc.property(randomInstance(), (instance) => {
+      fc.property(anyInstance, (instance) => {
         const { name, namespace, uid } = instance.metadata;
         for (const { metadata } of allObjects(inputFor(instance))) {
           expect(metadata.namespace).toBe(namespace);
@@ -89,7 +96,7 @@ describe('of any instance', () => {
 
   test('each pod is restricted, cannot write its root, has no token, and carries the labels of its selector', () => {
     fc.assert(
-      fc.property(randomInstance(), (instance) => {
+      fc.property(anyInstance, (instance) => {
         for (const object of allObjects(inputFor(instance))) {
           const template = templateOf(object);
           if (template === undefined) continue;
@@ -107,7 +114,7 @@ describe('of any instance', () => {
 
   test('every mounted ConfigMap is among the objects, and immutable', () => {
     fc.assert(
-      fc.property(randomInstance(), (instance) => {
+      fc.property(anyInstance, (instance) => {
         const objects = allObjects(inputFor(instance));
         const configMaps = new Map(
           objects.filter(({ kind }) => kind === 'ConfigMap').map((object) => [object.metadata.name, object]),
