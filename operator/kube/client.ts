@@ -74,7 +74,7 @@ export function createKubeClient(options: KubeClientOptions): Kube {
         path: `${objectPath(type, placeOf(object), subresource)}?${query.toString()}`,
         // JSON is YAML.
         type: 'application/apply-patch+yaml',
-        body: JSON.stringify({ ...object, apiVersion: type.apiVersion, kind: type.kind }),
+        body: JSON.stringify({ ...object, ...(subresource === 'scale' ? SCALE : kindOf(type)) }),
       });
     },
     async delete(type, place, deletion) {
@@ -86,6 +86,9 @@ export function createKubeClient(options: KubeClientOptions): Kube {
     },
   };
 }
+
+const SCALE = { apiVersion: 'autoscaling/v1', kind: 'Scale' };
+const kindOf = ({ apiVersion, kind }: ResourceType): object => ({ apiVersion, kind });
 
 function placeOf(object: KubeObject): Place {
   const { name, namespace } = object.metadata;

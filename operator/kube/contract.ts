@@ -78,7 +78,8 @@ export interface ApplyOptions {
   readonly fieldManager: string;
   /** Take fields over from others instead of failing with a conflict. */
   readonly force: boolean;
-  readonly subresource?: 'status';
+  /** `scale`: the object is an `autoscaling/v1` Scale. */
+  readonly subresource?: 'status' | 'scale';
 }
 
 export interface DeleteOptions {
