@@ -5,6 +5,7 @@ import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { ConfigFlags } from '#core/platform/config/load.ts';
 import { addExplainCommands } from './explain/commands.ts';
 import { SCHEMA_LANGUAGES, type SchemaLanguage } from './generate-schema/contract.ts';
+import type { OperatorFlags } from './operator.ts';
 import { addTokenCommands } from './token/commands.ts';
 import { VERSION } from './version.ts';
 
@@ -97,6 +98,20 @@ function program(): Command {
         ...{ keepStorage, timeoutSeconds },
       });
     });
+  root
+    .command('operator')
+    .description('run the Kubernetes operator: keeps every SyncInstance as its spec says')
+    .option('--namespace <name>', 'watch only this namespace; may be given several times', collect, [])
+    .option('--no-leader-election', 'act at once; only where this is the only operator')
+    .option('--lease-name <name>', 'name of the Lease by which operators elect one', 'millrace-operator')
+    .option('--lease-namespace <name>', 'its namespace; default: that of the pod (POD_NAMESPACE)')
+    .option('--metrics-port <number>', 'port of /metrics and /probes', portOf, 9464)
+    .option('--image <reference>', 'image of instances that name none; else MILLRACE_IMAGE')
+    .option('--concurrency <number>', 'instances that are looked at at the same time', countOf, 8)
+    .action(async (options: OperatorFlags) => {
+      const { operator } = await import('./operator.ts');
+      await operator(options);
+    });
   withConfig(root.command('test-connections'))
     .description('check the source connections and the storage, then exit')
     .action(async (options: ConfigOptions) => {
@@ -173,6 +188,13 @@ function secondsOf(text: string): number {
   if (!Number.isInteger(seconds) || seconds < 5 || seconds > 86_400)
     throw new InvalidArgumentError('Give whole seconds, at least 5.');
   return seconds;
+}
+
+function countOf(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1000)
+    throw new InvalidArgumentError('Give a number from 1 to 1000.');
+  return count;
 }
 
 function portOf(text: string): number {

@@ -111,6 +111,8 @@ describe('client', () => {
     const { items, resourceVersion } = await kube.list(SECRETS, { namespace: null, metadataOnly: true });
     expect(items.map(({ metadata }) => metadata.name)).toEqual(['a', 'b']);
     expect(resourceVersion).toBe('9');
+    // Items of lists come without, and owner references are made from them.
+    expect(items[0]).toMatchObject({ apiVersion: 'v1', kind: 'Secret' });
     expect(seen[1]!.line).toBe('GET /prefix/api/v1/secrets?limit=500&continue=next%2Fpage');
     expect(seen[0]!.headers.accept).toBe('application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1');
   });
@@ -136,9 +138,10 @@ describe('client', () => {
         got.push([type, object]);
     })();
     await expect(reading).rejects.toMatchObject({ failure: 'Expired' });
+    const type = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute' };
     expect(got).toEqual([
-      ['ADDED', { metadata: { name: 'ü' } }],
-      ['BOOKMARK', { metadata: {} }],
+      ['ADDED', { ...type, metadata: { name: 'ü' } }],
+      ['BOOKMARK', { ...type, metadata: {} }],
     ]);
     expect(seen[0]!.line).toContain('watch=true&allowWatchBookmarks=true&resourceVersion=7&timeoutSeconds=180');
   });

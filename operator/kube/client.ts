@@ -59,13 +59,13 @@ export function createKubeClient(options: KubeClientOptions): Kube {
       send({
         method: 'POST',
         path: `${collectionPath(type, object.metadata.namespace ?? null)}?fieldManager=millrace-operator`,
-        body: JSON.stringify(object),
+        body: JSON.stringify(named(type, object)),
       }),
     replace: (type, object) =>
       send({
         method: 'PUT',
         path: `${objectPath(type, placeOf(object))}?fieldManager=millrace-operator`,
-        body: JSON.stringify(object),
+        body: JSON.stringify(named(type, object)),
       }),
     apply(type, object, { fieldManager, force, subresource }) {
       const query = new URLSearchParams({ fieldManager, force: String(force) });
@@ -74,9 +74,16 @@ export function createKubeClient(options: KubeClientOptions): Kube {
         path: `${objectPath(type, placeOf(object), subresource)}?${query.toString()}`,
         // JSON is YAML.
         type: 'application/apply-patch+yaml',
-        body: JSON.stringify({ ...object, ...(subresource === 'scale' ? SCALE : kindOf(type)) }),
+        body: JSON.stringify(named(type, object)),
       });
     },
+    patch: (type, place, patch) =>
+      send({
+        method: 'PATCH',
+        path: `${objectPath(type, place)}?fieldManager=millrace-operator`,
+        type: 'application/merge-patch+json',
+        body: JSON.stringify(patch),
+      }),
     async delete(type, place, deletion) {
       try {
         await send({ method: 'DELETE', path: objectPath(type, place), body: JSON.stringify(deleteBody(deletion)) });
@@ -87,8 +94,9 @@ export function createKubeClient(options: KubeClientOptions): Kube {
   };
 }
 
-const SCALE = { apiVersion: 'autoscaling/v1', kind: 'Scale' };
-const kindOf = ({ apiVersion, kind }: ResourceType): object => ({ apiVersion, kind });
+function named<T extends KubeObject>({ apiVersion, kind }: ResourceType, object: T): T {
+  return { ...object, apiVersion, kind };
+}
 
 function placeOf(object: KubeObject): Place {
   const { name, namespace } = object.metadata;
@@ -123,7 +131,8 @@ async function listAll(
       path: `${collectionPath(type, selection.namespace)}?${query.toString()}`,
       ...(selection.metadataOnly === true ? { accept: METADATA_ONLY('PartialObjectMetadataList') } : {}),
     });
-    items.push(...(page.items ?? []));
+    // Items of a list do not say what they are.
+    items.push(...(page.items ?? []).map((item) => named(type, item)));
     next = page.metadata.continue;
     if (next === undefined || next === '') return { items, resourceVersion: page.metadata.resourceVersion };
   }
@@ -211,7 +220,7 @@ async function* watch(
     for await (const line of readLines(response, what)) {
       const event = JSON.parse(line) as { type: string; object: KubeObject & { code?: number } };
       if (event.type === 'ERROR') throw kubeErrorOf(event.object.code ?? 500, event.object, what);
-      yield event as WatchEvent;
+      yield { type: event.type as WatchEvent['type'], object: named(type, event.object) };
     }
   } finally {
     timer.cancel();

@@ -78,8 +78,7 @@ export interface ApplyOptions {
   readonly fieldManager: string;
   /** Take fields over from others instead of failing with a conflict. */
   readonly force: boolean;
-  /** `scale`: the object is an `autoscaling/v1` Scale. */
-  readonly subresource?: 'status' | 'scale';
+  readonly subresource?: 'status';
 }
 
 export interface DeleteOptions {
@@ -112,6 +111,11 @@ export interface Kube {
    * and is that one.
    */
   apply<T extends KubeObject>(type: ResourceType, object: T, options: ApplyOptions): Promise<T>;
+  /**
+   * JSON merge patch of an object that is there: lists are replaced. With `metadata.resourceVersion` or `metadata.uid` in it, it fails with `Conflict`
+   * unless they are the present ones.
+   */
+  patch<T extends KubeObject>(type: ResourceType, place: Place, patch: object): Promise<T>;
   /** Resolves when the object is being deleted or is not there. */
   delete(type: ResourceType, place: Place, options: DeleteOptions): Promise<void>;
 }

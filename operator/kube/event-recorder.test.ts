@@ -16,14 +16,20 @@ function recorder() {
   const clock = createFakeClock();
   const writes: [string, KubeObject & { readonly [field: string]: unknown }][] = [];
   let fails = false;
-  const write =
-    (how: string) =>
-    async (_type: unknown, object: KubeObject): Promise<never> => {
-      if (fails) throw new KubeError('NotFound', 'gone');
-      writes.push([how, object as never]);
+  const write = (how: string, object: object): void => {
+    if (fails) throw new KubeError('NotFound', 'gone');
+    writes.push([how, object as never]);
+  };
+  const kube = {
+    async create(_type: unknown, object: KubeObject): Promise<never> {
+      write('create', object);
       return object as never;
-    };
-  const kube = { create: write('create'), replace: write('replace') };
+    },
+    async patch(_type: unknown, _place: unknown, patch: object): Promise<never> {
+      write('patch', patch);
+      return patch as never;
+    },
+  };
   const { record } = createEventRecorder({ kube, clock, random: () => 0.5, log, instance: 'pod-1' });
   return { clock, writes, record, fail: (value: boolean) => (fails = value) };
 }
@@ -35,14 +41,14 @@ describe('events', () => {
       await record(about, note('x'));
       await clock.advance(1000);
     }
-    expect(writes.map(([how]) => how)).toEqual(['create', 'replace']);
+    expect(writes.map(([how]) => how)).toEqual(['create', 'patch']);
     expect(writes[1]![1]['series']).toMatchObject({ count: 2 });
     await clock.advance(60_000);
     await record(about, note('x'));
     expect(writes[2]![1]['series']).toMatchObject({ count: 11 });
     await clock.advance(400_000);
     await record(about, note('x'));
-    expect(writes.map(([how]) => how)).toEqual(['create', 'replace', 'replace', 'create']);
+    expect(writes.map(([how]) => how)).toEqual(['create', 'patch', 'patch', 'create']);
   });
 
   test('an object that changes all the time fills nothing: 25 events, then one in ten seconds', async () => {

@@ -1,7 +1,7 @@
 /** Kubernetes Events (events.k8s.io/v1): what `kubectl describe` shows. Best effort: nothing depends on them, failures are logged only. */
 import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
-import type { Kube, KubeObject } from './contract.ts';
+import type { Kube, KubeObject, Place } from './contract.ts';
 import { isKubeError } from './kube-error.ts';
 import { microTime } from './lease.ts';
 import { EVENTS } from './resource-types.ts';
@@ -23,7 +23,7 @@ export interface EventRecorder {
 }
 
 export interface EventRecorderOptions {
-  readonly kube: Pick<Kube, 'create' | 'replace'>;
+  readonly kube: Pick<Kube, 'create' | 'patch'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -32,13 +32,11 @@ export interface EventRecorderOptions {
 }
 
 interface EventObject extends KubeObject {
-  readonly note: string;
-  readonly series?: { readonly count: number; readonly lastObservedTime: string };
   readonly [field: string]: unknown;
 }
 
 interface Series {
-  readonly written: EventObject;
+  readonly place: Place;
   readonly count: number;
   readonly lastMs: number;
   readonly writtenMs: number;
@@ -72,8 +70,9 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     const present = series.get(key);
     if (present === undefined || now - present.lastMs > SERIES_MS) {
       if (!allow(about.metadata.uid ?? '')) return;
-      const written = await kube.create(EVENTS, eventOf(options, about, note));
-      remember(key, { written, count: 1, lastMs: now, writtenMs: now });
+      const { metadata } = await kube.create(EVENTS, eventOf(options, about, note));
+      const place = { namespace: metadata.namespace ?? null, name: metadata.name ?? '' };
+      remember(key, { place, count: 1, lastMs: now, writtenMs: now });
       return;
     }
     const count = present.count + 1;
@@ -81,11 +80,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       remember(key, { ...present, count, lastMs: now });
       return;
     }
-    const updated = { ...present.written, series: { count, lastObservedTime: microTime(clock.now()) } };
     // Counted also when the write fails: the next one brings it up to date.
     remember(key, { ...present, count, lastMs: now, writtenMs: now });
-    const written = await kube.replace(EVENTS, updated);
-    remember(key, { written, count, lastMs: now, writtenMs: now });
+    const patch = { series: { count, lastObservedTime: microTime(clock.now()) } };
+    await kube.patch(EVENTS, present.place, patch);
   };
 
   return {

@@ -115,7 +115,7 @@ export function createApplier(options: ApplierOptions): Applier {
         seen(SECRETS, await kube.create(SECRETS, secret));
       }
       const taken = await applyAll(observed, decision);
-      for (const { type, object, replicas } of decision.scale) await scale(options, type, object, replicas);
+      for (const item of decision.scale) await scale(options, item);
       for (const item of decision.remove) await remove(options, item);
       const memory = await deploy(options, observed, decision);
       await writeStatus(options, instance, decision.status);
@@ -147,25 +147,22 @@ async function addFinalizer({ kube, seen }: ApplierOptions, { metadata }: SyncIn
   );
 }
 
-/** By replacing: whoever applied a manifest with our finalizer in it would own it too, and it would stay. */
+/** By a patch: whoever applied a manifest with our finalizer in it would own it too, and it would stay. */
 async function removeFinalizer({ kube }: ApplierOptions, { metadata }: SyncInstance): Promise<void> {
   const live = await kube.get(SYNC_INSTANCES, metadata);
   if (live?.metadata.uid !== metadata.uid || live.metadata.finalizers?.includes(FINALIZER) !== true) return;
   const finalizers = live.metadata.finalizers.filter((name) => name !== FINALIZER);
-  await kube.replace(SYNC_INSTANCES, { ...live, metadata: { ...live.metadata, finalizers } });
+  const { resourceVersion } = live.metadata;
+  await kube.patch(SYNC_INSTANCES, metadata, { metadata: { resourceVersion, finalizers } });
 }
 
 async function scale(
-  { kube, log }: ApplierOptions,
-  type: ResourceType,
-  object: KubeObject,
-  replicas: number,
+  { kube, seen, log }: ApplierOptions,
+  { type, object, replicas }: Decision['scale'][number],
 ): Promise<void> {
-  const { name, namespace } = object.metadata;
-  log.debug({ kind: type.kind, name, replicas }, 'Scaling');
-  const metadata = { ...(name === undefined ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) };
-  const body = { metadata, spec: { replicas } };
-  await kube.apply(type, body, { ...APPLY, subresource: 'scale' });
+  log.debug({ kind: type.kind, name: object.metadata.name, replicas }, 'Scaling');
+  const { uid } = object.metadata;
+  seen(type, await kube.patch(type, placeOf(object), { metadata: { uid }, spec: { replicas } }));
 }
 
 async function remove({ kube, log }: ApplierOptions, { type, object, because }: Unwanted): Promise<void> {

@@ -21,7 +21,7 @@ import type {
 import { valueSource } from './observed.ts';
 import type { PartReports } from './part-reports.ts';
 import { cpuShares } from './pod-metrics.ts';
-import type { ReferencedObject, ReferencedValues } from './referenced-values.ts';
+import { digestOf, type ReferencedObject, type ReferencedValues } from './referenced-values.ts';
 
 /** What the watches show. */
 export interface ClusterView {
@@ -61,7 +61,7 @@ export async function gather(options: GatherOptions, instance: SyncInstance, mem
     admin === null ? { token: randomBytes(TOKEN_BYTES).toString('base64url'), exists: false } : { token, exists: true };
   // One that is stored in a moment is no missing one.
   if (!adminToken.exists)
-    values.set(secret, new Map([[ADMIN_TOKEN_KEY, { digest: adminToken.token, bytes: TOKEN_BYTES }]]));
+    values.set(secret, new Map([[ADMIN_TOKEN_KEY, { digest: digestOf(adminToken.token), bytes: TOKEN_BYTES }]]));
   const cronJobs = owned.filter(({ type }) => type.kind === 'CronJob');
   return {
     now: now(),

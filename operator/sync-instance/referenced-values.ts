@@ -52,6 +52,10 @@ export function createReferencedValues(kube: Pick<Kube, 'get'>): ReferencedValue
   };
 }
 
+export function digestOf(value: string | Buffer): string {
+  return createHash('sha256').update(value).digest('base64');
+}
+
 /** Another object of the same name is another version. */
 export function versionOf({ metadata }: KubeObject): string {
   return `${metadata.uid}/${metadata.resourceVersion}`;
@@ -69,7 +73,7 @@ function valueOf(
   ];
   const facts = entries.map(([key, value]): [string, ValueFact] => [
     key,
-    { digest: createHash('sha256').update(value).digest('base64'), bytes: value.length },
+    { digest: digestOf(value), bytes: value.length },
   ]);
   const texts = entries
     .filter(([key]) => textKeys.includes(key))
