@@ -1,5 +1,5 @@
 /** Compression of streams: only for who asks, and what comes out is what went in (wire/09). */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
@@ -124,6 +124,11 @@ describe('a body put together of pieces', () => {
   });
 });
 
+test('zstd is not shared because Node reads the first of several frames only (ADR 0009)', () => {
+  const frames = ['first', 'second'].map((part) => zstdCompressSync(Buffer.from(part)));
+  expect(zstdDecompressSync(Buffer.concat(frames)).toString()).toBe('first');
+});
+
 describe('a compressed stream', () => {
   let harness: Harness;
   afterEach(() => harness.close());
@@ -156,6 +161,23 @@ describe('a compressed stream', () => {
     // The decompressor checks the end of the body too.
     await client.ended;
     await harness.atRest();
+  });
+
+  test('zstd for 100 clients at a time; others get gzip or nothing, until one goes (ADR 0009, G9)', async () => {
+    harness = await startHarness();
+    const connect = async (acceptEncoding: string) => {
+      const client = harness.client('u1', { acceptEncoding });
+      const { headers } = await client.connect();
+      return { client, encoding: headers['content-encoding'] };
+    };
+    const all = await Promise.all(Array.from({ length: 100 }, () => connect('zstd')));
+    expect(new Set(all.map(({ encoding }) => encoding))).toEqual(new Set(['zstd']));
+    expect((await connect('zstd')).encoding).toBe(undefined);
+    expect((await connect('zstd, gzip;q=0.5')).encoding).toBe('gzip');
+    all[0]!.client.disconnect();
+    await expect.poll(() => harness.worker.figures().sessions).toBe(101);
+    expect((await connect('zstd, gzip;q=0.5')).encoding).toBe('zstd');
+    expect((await connect('zstd')).encoding).toBe(undefined);
   });
 
   test('who does not ask gets none', async () => {

@@ -4,7 +4,7 @@
  * block, trailer; a burst that ends with a sync flush and refers to nothing before it can be put behind any other (RFC 1951, 3.2).
  *
  * In zstd only whole frames can be joined like that, and of several frames that arrive together Node's decompressor (v24), which fetch
- * uses, returns the first and drops the rest. So zstd has a compressor per client (zstd-stream.ts), and gzip is preferred.
+ * uses, returns the first and drops the rest. So zstd has a compressor per client (zstd-stream.ts), and gzip is preferred (ADR 0009).
  */
 import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib';
 import type { EncodedLine } from '#core/protocol/lines.ts';

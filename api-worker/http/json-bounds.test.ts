@@ -22,13 +22,17 @@ describe('JSON of a client', () => {
   });
 
   const nested = (levels: number): string => `${'[{"a":'.repeat(levels / 2)}"]]]]"${'}]'.repeat(levels / 2)}`;
+  const members = (count: number): object => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]));
   test.each([
     ['64 levels', nested(64), null],
     ['65 levels', `[${nested(64)}]`, /nested deeper than 64 levels/],
     ['brackets without end', '['.repeat(1e6), /nested deeper than 64 levels/],
     ['250,001 values', JSON.stringify(Array(250_001).fill(0)), null],
     ['250,002 values', JSON.stringify(Array(250_002).fill(0)), /more than 250000 values/],
-    ['members', JSON.stringify(Object.fromEntries(Array.from({ length: 250_002 }, (_, i) => [i, i]))), /more than/],
+    ['10,000 members', JSON.stringify([members(10_000), members(10_000)]), null],
+    ['10,001 members', JSON.stringify([[1, members(10_001)]]), /more than 10000 members/],
+    ['a list between two members', JSON.stringify({ a: Array(20_000).fill(0), ...members(9999) }), null],
+    ['brackets that were never opened', ']'.repeat(100) + '['.repeat(64), null],
     ['a text without end', `{"a": "${'['.repeat(1e6)}`, null],
     ['a text that ends in backslashes', `["${'\\\\'.repeat(1e5)}"${',['.repeat(100)}`, /nested deeper/],
     ['a text with a quote in it', `["\\"${',['.repeat(100)}"]`, null],

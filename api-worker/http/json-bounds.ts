@@ -5,10 +5,17 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 const MAX_DEPTH = 64;
 /** Positions in a hundred thousand buckets. Each value more than the first in a list or object has a comma. */
 const MAX_COMMAS = 250_000;
+/** Of one object. An object with very many costs a microsecond for each whenever it is looked at. */
+const MAX_MEMBERS = 10_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
+const OPENING = { list: 0x5b, object: 0x7b };
+const CLOSING = { list: 0x5d, object: 0x7d };
+
+/** Members of the open objects, by level; of lists, which have no bound of their own, a number that never gets there. */
+const members = new Float64Array(MAX_DEPTH + 1);
 
 /**
  * Throws PSYNC_S2001 (400) for text that is nested deeper, or has more values, than any request. One pass without allocation, a few milliseconds a
@@ -17,21 +24,25 @@ const COMMA = 0x2c;
 export function assertModestJson(text: string): void {
   let depth = 0;
   let commas = 0;
+  members[0] = Number.NEGATIVE_INFINITY;
   for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
+    const code = text.charCodeAt(at);
+    switch (code) {
       case QUOTE:
         at = endOfString(text, at);
         break;
       case COMMA:
         if (++commas > MAX_COMMAS) throw tooMuch(`it has more than ${MAX_COMMAS} values`);
+        if (++members[depth]! > MAX_MEMBERS) throw tooMuch(`one of its objects has more than ${MAX_MEMBERS} members`);
         break;
-      case 0x5b:
-      case 0x7b:
+      case OPENING.list:
+      case OPENING.object:
         if (++depth > MAX_DEPTH) throw tooMuch(`it is nested deeper than ${MAX_DEPTH} levels`);
+        members[depth] = code === OPENING.object ? 1 : Number.NEGATIVE_INFINITY;
         break;
-      case 0x5d:
-      case 0x7d:
-        depth--;
+      case CLOSING.list:
+      case CLOSING.object:
+        if (depth > 0) depth--;
         break;
     }
   }

@@ -32,10 +32,13 @@ export function negotiateEncoding(accept: string | undefined, rawData: boolean):
   return rawData ? ndjsonEncoding : ndjsonObjectsEncoding;
 }
 
-/** Compression only for clients that name one; gzip where both are as welcome, because it is shared between clients (compression.ts). */
-export function negotiateCompression(acceptEncoding: string | undefined): Compression {
+/**
+ * Compression only for clients that name one; gzip where both are as welcome, because it is shared between clients (compression.ts), and for
+ * whoever takes it when there is no room for another client with zstd. Why not brotli: ADR 0009.
+ */
+export function negotiateCompression(acceptEncoding: string | undefined, hasZstdRoom = true): Compression {
   const items = weights(acceptEncoding);
-  const zstd = items.get('zstd') ?? 0;
+  const zstd = hasZstdRoom ? (items.get('zstd') ?? 0) : 0;
   const gzip = Math.max(items.get('gzip') ?? 0, items.get('x-gzip') ?? 0);
   if (zstd > gzip) return 'zstd';
   return gzip > 0 ? 'gzip' : 'identity';

@@ -39,7 +39,8 @@ export interface RawWebSocket {
   destroy(): void;
 }
 
-export async function openWebSocket(endpoint: string, extensions?: string): Promise<RawWebSocket> {
+/** Resolves with the answer to the handshake; rejects after `timeoutMs`. */
+export async function openWebSocket(endpoint: string, extensions?: string, timeoutMs?: number): Promise<RawWebSocket> {
   const { hostname, port } = new URL(endpoint);
   // half open, as a client that ignores that the service has ended
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
@@ -129,7 +130,7 @@ export async function openWebSocket(endpoint: string, extensions?: string): Prom
     ...(extensions === undefined ? [] : [`sec-websocket-extensions: ${extensions}`]),
   ];
   socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-  await until(() => handshake !== '' || isOver, 'the answer to the handshake');
+  await until(() => handshake !== '' || isOver, 'the answer to the handshake', timeoutMs);
   return {
     socket,
     frames,
