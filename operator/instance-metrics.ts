@@ -15,7 +15,7 @@ export interface InstanceMetrics {
 }
 
 type Labels = Readonly<Record<string, string>>;
-type InstanceGauge = Gauge<string>;
+type InstanceGauge = Gauge;
 
 const STATUSES = ['True', 'False', 'Unknown'] as const;
 

@@ -154,7 +154,7 @@ function createScope({ kube, clock, random, log, wantsLook }: WatchOptions, name
   return {
     instances,
     owned: new Map(OWNED_FULLY.map((type) => [type, informer<KubeObject>(type, ours, ofInstance, byController)])),
-    pods: informer<LivePod>(PODS, ours, ofInstance, byInstance as IndexBy<LivePod>),
+    pods: informer<LivePod>(PODS, ours, ofInstance, byInstance),
     referenced: { Secret: referenced('Secret', SECRETS), ConfigMap: referenced('ConfigMap', CONFIG_MAPS) },
   };
 }

@@ -75,11 +75,7 @@ export function createApplier(options: ApplierOptions): Applier {
     // With the uid a name that has changed hands since is a conflict, and a deleted object does not come back half.
     const uid = holder === 'nobody' ? {} : { uid: holder.metadata.uid! };
     log.debug({ kind: type.kind, name: object.metadata.name, isNew: holder === 'nobody' }, 'Applying');
-    const written = await kube.apply(
-      type,
-      { ...object, metadata: { ...object.metadata, ...uid } } as KubeObject,
-      APPLY,
-    );
+    const written = await kube.apply(type, { ...object, metadata: { ...object.metadata, ...uid } }, APPLY);
     records.set(key, { hash, projection: projection(written, object) });
     seen(type, written);
     return true;
@@ -119,7 +115,7 @@ export function createApplier(options: ApplierOptions): Applier {
       for (const item of decision.remove) await remove(options, item);
       const memory = await deploy(options, observed, decision);
       await writeStatus(options, instance, decision.status);
-      for (const note of decision.events) await options.events.record(instance as unknown as KubeObject, note);
+      for (const note of decision.events) await options.events.record(instance, note);
       if (decision.finalizer === 'remove') await removeFinalizer(options, instance);
       return { ...memory, taken: instance.metadata.deletionTimestamp === undefined ? taken : [] };
     },

@@ -9,7 +9,7 @@ import { migrationJob } from './desired/jobs.ts';
 import { names } from './desired/names.ts';
 import { transitionEvents } from './events.ts';
 import { decideDeletion } from './finalizer.ts';
-import type { LiveCronJob, Observed } from './observed.ts';
+import type { Observed } from './observed.ts';
 import { apiVerdict, isRolledOut } from './policy/api.ts';
 import { scaleApi } from './policy/autoscaling.ts';
 import { resolveImage } from './policy/image.ts';
@@ -146,7 +146,7 @@ function isInPlace(observed: Observed, item: WantedObject): boolean {
     ({ type, object }) => type === item.type && object.metadata.name === item.object.metadata.name,
   );
   if (found === undefined) return false;
-  if (found.type.kind !== 'Deployment') return isCurrent(found.object as LiveCronJob, item);
+  if (found.type.kind !== 'Deployment') return isCurrent(found.object, item);
   const deployment = liveDeployment(observed, item.object.metadata.name);
   return deployment !== null && isRolledOut(deployment, isCurrent(deployment, item));
 }

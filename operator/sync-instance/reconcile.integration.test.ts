@@ -9,7 +9,6 @@ import {
   JOBS,
   OWNED_TYPES,
   OPTIONAL_TYPES,
-  PODS,
   SECRETS,
   SERVICES,
   SYNC_INSTANCES,
@@ -172,6 +171,196 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
     // Another process applies once what it finds, which changes nothing.
     await world.settle(world.stepper());
     expect(await versions(world)).toEqual(before);
+    expect(world.plane.deployed.length).toBe(1);
+  });
+
+  test('drift is repaired; what others add is left alone', async () => {
+    await using world = await createRunning();
+    const place = { namespace: world.namespace, name: `${name}-api` };
+    await cluster.kube.patch(DEPLOYMENTS, place, {
+      metadata: { annotations: { mine: 'kept' } },
+      spec: { template: { spec: { terminationGracePeriodSeconds: 1 } } },
+    });
+    await cluster.kube.delete(SERVICES, place, { propagation: 'Background' });
+    await world.settle(world.running);
+    const repaired = (await api(world)) as unknown as {
+      metadata: KubeObject['metadata'];
+      spec: { template: { spec: { terminationGracePeriodSeconds: number } } };
+    };
+    expect(repaired.spec.template.spec.terminationGracePeriodSeconds).toBe(120);
+    expect(repaired.metadata.annotations?.['mine']).toBe('kept');
+    expect(await cluster.kube.get(SERVICES, place)).not.toBeNull();
+  });
+
+  test('a missing Secret is named, and nothing that needs it is made before it is there', async () => {
+    await using world = await createWorld();
+    const stepper = world.stepper();
+    await createSecrets(cluster.kube, world.namespace, ['storage']);
+    await cluster.kube.create(SYNC_INSTANCES, instanceObject(world.namespace, name));
+    await world.settle(stepper);
+    expect(await world.condition('SecretsResolved')).toMatchObject({
+      status: 'False',
+      reason: 'SecretNotFound',
+      message: `Secret pg is missing in namespace ${world.namespace}: create it with the key uri.`,
+    });
+    expect(await world.condition('Ready')).toMatchObject({ status: 'False' });
+    expect(await api(world)).toBeNull();
+    expect((await cluster.kube.list(JOBS, { namespace: world.namespace })).items).toEqual([]);
+
+    await cluster.kube.create(SECRETS, {
+      metadata: { namespace: world.namespace, name: 'pg' },
+      data: { other: 'eA==' },
+    } as KubeObject);
+    await world.settle(stepper);
+    expect(await world.condition('SecretsResolved')).toMatchObject({
+      reason: 'KeyNotFound',
+      message: 'Secret pg has no key uri: add it.',
+    });
+
+    await cluster.kube.patch(
+      SECRETS,
+      { namespace: world.namespace, name: 'pg' },
+      { stringData: { uri: 'postgres://x' } },
+    );
+    await world.settle(stepper);
+    expect(await world.condition('SecretsResolved')).toMatchObject({ status: 'True' });
+    expect(await world.condition('Ready')).toMatchObject({ status: 'True' });
+  });
+
+  test('a rotated password rolls out by itself, after the migration has tried it; unchanged ones do not', async () => {
+    await using world = await createRunning();
+    const template = async (): Promise<string> => JSON.stringify((await api(world))?.spec.template);
+    const before = await template();
+    await cluster.kube.patch(
+      SECRETS,
+      { namespace: world.namespace, name: 'pg' },
+      { metadata: { labels: { touched: 'yes' } } },
+    );
+    await world.settle(world.running);
+    expect(await template()).toBe(before);
+    await cluster.kube.patch(
+      SECRETS,
+      { namespace: world.namespace, name: 'pg' },
+      { stringData: { uri: 'postgres://new' } },
+    );
+    await world.settle(world.running);
+    expect(await template()).not.toBe(before);
+    expect(JSON.stringify(await world.instance())).not.toContain('postgres://new');
+    expect(await template()).not.toContain('postgres://new');
+    expect(await world.condition('Ready')).toMatchObject({ status: 'True' });
+  });
+
+  test('an invalid sync config never leaves the operator: code, line and column in the status, the old one serves', async () => {
+    await using world = await createRunning();
+    const broken = SYNC_CONFIG.replace('FROM lists', 'FROM lists WHERE');
+    await patchSpec(world, { syncConfig: { inline: broken } });
+    await world.settle(world.running);
+    const { status } = await world.instance();
+    const error = status?.syncConfig?.error;
+    expect(error).toMatchObject({ code: expect.stringMatching(/^PSYNC_R\d{4}$/), line: 6, column: expect.any(Number) });
+    expect(await world.condition('SyncConfigValid')).toMatchObject({
+      status: 'False',
+      reason: 'Invalid',
+      message: `[${error?.code}] line 6, column ${error?.column}: ${error?.message}`,
+    });
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({ status: 'False', reason: 'NotValid' });
+    expect(await world.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(status?.syncConfig?.active).toMatchObject({ version: 1 });
+    expect(world.plane.deployed).toEqual([SYNC_CONFIG]);
+
+    await patchSpec(world, { syncConfig: { inline: SYNC_CONFIG } });
+    await world.settle(world.running);
+    expect((await world.instance()).status?.syncConfig).toMatchObject({ active: { version: 1 } });
+    expect((await world.instance()).status?.syncConfig?.error).toBeUndefined();
+  });
+
+  test('a new sync config is planned, copied beside the old one and switched; no pod is restarted', async () => {
+    await using world = await createRunning();
+    const before = (await api(world))?.metadata.generation;
+    world.plane.copies = true;
+    const second = `${SYNC_CONFIG}  todos:\n    query: SELECT * FROM todos\n`;
+    await patchSpec(world, { syncConfig: { inline: second } });
+    await world.settle(world.running);
+    const { status } = await world.instance();
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({ status: 'False', reason: 'Copying' });
+    expect(await world.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(status?.syncConfig).toMatchObject({
+      active: { version: 1 },
+      deploying: { version: 2 },
+      plan: {
+        streams: [
+          { name: 'lists', action: 'Kept', rows: 0 },
+          { name: 'todos', action: 'Copied' },
+        ],
+      },
+    });
+    world.plane.finishCopy();
+    await world.settle(world.running);
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({
+      status: 'True',
+      message: 'Version 2 is served.',
+    });
+    expect((await api(world))?.metadata.generation).toBe(before);
+    expect(world.plane.deployed.length).toBe(2);
+  });
+
+  test('another comment is deployed once and makes no version; also a new process knows it (O-128)', async () => {
+    await using world = await createRunning();
+    await patchSpec(world, { syncConfig: { inline: `# why\n${SYNC_CONFIG}` } });
+    await world.settle(world.running);
+    // What the parts say has to be newer than the deployment.
+    await world.settle(world.running);
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({
+      status: 'True',
+      message: 'Version 1 is served.',
+    });
+    await world.settle(world.stepper());
+    expect(world.plane.deployed.length).toBe(2);
+  });
+
+  test('Manual: waits for the approval of exactly this revision', async () => {
+    await using world = await createRunning({ syncConfig: { inline: SYNC_CONFIG, approval: 'Manual' } });
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({
+      status: 'False',
+      reason: 'WaitingForApproval',
+    });
+    expect(world.plane.deployed).toEqual([]);
+    const revision = (await world.instance()).status?.syncConfig?.pending?.revision;
+    await patchSpec(world, { syncConfig: { approvedRevision: 'another' } });
+    await world.settle(world.running);
+    expect(world.plane.deployed).toEqual([]);
+    await patchSpec(world, { syncConfig: { approvedRevision: revision } });
+    await world.settle(world.running);
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({ status: 'True' });
+  });
+
+  test('a ConfigMap is followed, and missed by name', async () => {
+    await using world = await createRunning({ syncConfig: { configMapRef: { name: 'streams' } } });
+    expect(await world.condition('SyncConfigValid')).toMatchObject({
+      reason: 'ConfigMapNotFound',
+      message: `ConfigMap streams is missing in namespace ${world.namespace}: create it with the key sync-config.yaml.`,
+    });
+    const metadata = { namespace: world.namespace, name: 'streams' };
+    await cluster.kube.create(CONFIG_MAPS, { metadata, data: { 'sync-config.yaml': SYNC_CONFIG } } as KubeObject);
+    await world.settle(world.running);
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({ status: 'True' });
+  });
+
+  test('what an API worker refuses is said, and tried again later', async () => {
+    await using world = await createWorld();
+    world.plane.refuses = { code: 'PSYNC_S2401', description: 'Storage is away' };
+    await createSecrets(cluster.kube, world.namespace);
+    await cluster.kube.create(SYNC_INSTANCES, instanceObject(world.namespace, name));
+    let ahead = 0;
+    const stepper = world.stepper({ aheadMs: () => ahead });
+    await world.settle(stepper);
+    expect(await world.condition('SyncConfigDeployed')).toMatchObject({
+      reason: 'DeployFailed',
+      message: 'An API worker refused the sync config: Storage is away',
+    });
+    world.plane.refuses = null;
+    ahead = 60_000;
+    await world.settle(stepper);
     expect(world.plane.deployed.length).toBe(1);
   });
 });

@@ -104,7 +104,7 @@ function given<K extends string>(key: K, value: number | null | undefined): { re
 }
 
 function compactionStatus({ owned, compactionJobs }: Observed): Pick<SyncInstanceStatus, 'compaction'> {
-  const cronJob = owned.find(({ type }) => type === CRON_JOBS)?.object as LiveCronJob | undefined;
+  const cronJob: LiveCronJob | undefined = owned.find(({ type }) => type === CRON_JOBS)?.object;
   const lastSuccessTime = cronJob?.status?.lastSuccessfulTime;
   const failures = compactionJobs.flatMap(({ status }) =>
     (status?.conditions ?? [])

@@ -17,9 +17,9 @@ export function wanted(desired: DesiredKubeObject): WantedObject {
   const type = OWNED_TYPES.find(({ apiVersion, kind }) => apiVersion === desired.apiVersion && kind === desired.kind);
   if (type === undefined) throw new TypeError(`The operator does not know objects of kind ${desired.kind}`);
   const hash = createHash('sha256').update(JSON.stringify(desired)).digest('hex').slice(0, 16);
-  const annotations = { ...desired.metadata.annotations, [DESIRED_HASH]: hash };
-  const object = { ...desired, metadata: { ...desired.metadata, annotations } };
-  return { type, object: object as unknown as WantedObject['object'], hash };
+  const plain = desired as unknown as WantedObject['object'];
+  const annotations = { ...plain.metadata.annotations, [DESIRED_HASH]: hash };
+  return { type, object: { ...plain, metadata: { ...plain.metadata, annotations } }, hash };
 }
 
 export function liveDeployment({ owned }: Pick<Observed, 'owned'>, name: string): LiveDeployment | null {

@@ -86,5 +86,5 @@ export async function createSecrets(
 }
 
 export async function readInstance(kube: Kube, namespace: string, name: string): Promise<SyncInstance | null> {
-  return (await kube.get(SYNC_INSTANCES, { namespace, name })) as SyncInstance | null;
+  return kube.get<SyncInstance & KubeObject>(SYNC_INSTANCES, { namespace, name });
 }

@@ -30,7 +30,7 @@ export function createKubelet(kube: Kube, namespace: string, plane: DataPlane): 
   const status = async (type: ResourceType, object: KubeObject, body: object): Promise<void> => {
     const { name } = object.metadata;
     const patched = { metadata: { name: name!, namespace }, status: body };
-    await kube.apply(type, patched as KubeObject, { fieldManager: 'kubelet', force: true, subresource: 'status' });
+    await kube.apply(type, patched, { fieldManager: 'kubelet', force: true, subresource: 'status' });
   };
 
   const startPod = async (
@@ -162,7 +162,7 @@ export function createKubelet(kube: Kube, namespace: string, plane: DataPlane): 
         await kube.patch(type, { namespace, name: object.metadata.name! }, { metadata: { finalizers: null } });
         changed = true;
       } else if (owner !== undefined && !alive.has(owner.uid)) {
-        if (type === PODS) await stopPod(object as LivePod);
+        if (type === PODS) await stopPod(object);
         else await kube.delete(type, { namespace, name: object.metadata.name! }, { propagation: 'Background' });
         changed = true;
       }

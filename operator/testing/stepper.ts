@@ -9,7 +9,7 @@ import { createCompileCache } from '../sync-instance/compile-cache.ts';
 import { createDeployToWorker } from '../sync-instance/deploy-request.ts';
 import { LABEL_INSTANCE } from '../sync-instance/desired/labels.ts';
 import type { ClusterView } from '../sync-instance/gather.ts';
-import type { LivePod, OwnedObject } from '../sync-instance/observed.ts';
+import type { OwnedObject } from '../sync-instance/observed.ts';
 import { createPartReports, type PartReports } from '../sync-instance/part-reports.ts';
 import { createReconciler, type Reconciler } from '../sync-instance/reconcile.ts';
 import { createReferencedValues, versionOf } from '../sync-instance/referenced-values.ts';
@@ -87,8 +87,7 @@ async function snapshot(kube: Kube, namespace: string): Promise<ClusterView> {
       objects.filter(({ object }) =>
         object.metadata.ownerReferences?.some((owner) => owner.controller && owner.uid === uid),
       ),
-    pods: (_namespace, instance) =>
-      pods.filter(({ metadata }) => metadata.labels?.[LABEL_INSTANCE] === instance) as LivePod[],
+    pods: (_namespace, instance) => pods.filter(({ metadata }) => metadata.labels?.[LABEL_INSTANCE] === instance),
     version(kind, place) {
       const type = kind === 'Secret' ? SECRETS : CONFIG_MAPS;
       const found = objects.find((item) => item.type === type && isAt(item.object, place));
