@@ -46,20 +46,16 @@ describe.skipIf(missing !== '')(`a real API server${missing}`, () => {
     server = await startKubeApiserver();
     request = kubeRequest(server.kubeconfig);
     await installSyncInstances(request);
-    for (const name of ['apps', 'boats', 'random']) {
-      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-      const metadata = { name, labels };
-      expect(
-        (await request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata })).status,
-      ).toBe(201);
-    }
-    const priority = {
-      apiVersion: 'scheduling.k8s.io/v1',
-      kind: 'PriorityClass',
-      metadata: { name: 'important' },
-      value: 10,
+    const create = async (path: string, object: object): Promise<void> => {
+      const { status, body } = await request('POST', path, object);
+      if (status !== 201) throw new Error(String(body['message']));
     };
-    expect((await request('POST', '/apis/scheduling.k8s.io/v1/priorityclasses', priority)).status).toBe(201);
+    for (const name of ['apps', 'boats', 'random']) {
+      const metadata = { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } };
+      await create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata });
+    }
+    const priority = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name: 'important' } };
+    await create('/apis/scheduling.k8s.io/v1/priorityclasses', { ...priority, value: 10 });
   });
   afterAll(() => server?.close());
 
@@ -93,12 +89,12 @@ describe.skipIf(missing !== '')(`a real API server${missing}`, () => {
       const { status, body } = await create({
         apiVersion: 'v1',
         kind: 'Pod',
-        metadata: { ...metadata, generateName: 'pod-' },
+        metadata: { labels: metadata!.labels, annotations: metadata!.annotations, generateName: 'pod-' },
         spec,
       });
       expect({ status, message: body['message'] }).toEqual({ status: 201 });
       // The same admission refuses what our own checker refuses, so both look at the same things.
-      const open = { ...spec!, securityContext: {} };
+      const open = Object.assign(structuredClone(spec!), { securityContext: {} });
       expect(breaksRestricted(open).length).toBeGreaterThan(0);
       const refused = await create({ apiVersion: 'v1', kind: 'Pod', metadata: { generateName: 'pod-' }, spec: open });
       expect(refused.status).toBe(403);

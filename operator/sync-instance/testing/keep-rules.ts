@@ -152,7 +152,9 @@ function mendClientAuth(spec: SyncInstanceSpec, sources: readonly SourceSpec[]):
   if (clientAuth.audience.length === 0 && !bringsAudience) clientAuth.audience = ['app'];
 }
 
-function mendPods(part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tolerations'>): void {
+function mendPods(
+  part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tolerations' | 'topologySpreadConstraints'>,
+): void {
   const { requests, limits } = part.resources;
   for (const name of Object.keys(requests)) delete limits[name];
   part.env = part.env.map((variable, index) => {
@@ -162,6 +164,10 @@ function mendPods(part: Pick<SyncInstanceSpec['api'], 'resources' | 'env' | 'tol
     if (valueFrom?.configMapKeyRef) return { name, valueFrom: { configMapKeyRef: valueFrom.configMapKeyRef } };
     return { name, value: value ?? '' };
   });
+  for (const constraint of part.topologySpreadConstraints ?? []) {
+    delete constraint.matchLabelKeys;
+    if (constraint.whenUnsatisfiable === 'ScheduleAnyway') delete constraint.minDomains;
+  }
   part.tolerations = part.tolerations.map((_, index) => ({ key: `k${index}`, operator: 'Equal', value: 'v' }));
 }
 
