@@ -4,6 +4,7 @@ import type { DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync
 import { verifyAdminToken } from '#core/platform/auth/admin-token.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { syncConfigRevision } from '#core/platform/status/revision.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import { formatDiagnostic, type Deployment, type SchemaWarnings } from './deploy.ts';
 import { adminValidation, planBody, syncRulesValidation, type ValidateText } from './validation.ts';
@@ -19,6 +20,8 @@ export interface AdminRoutesOptions {
   /** `retryBlocked`: a first copy that waits for an operator begins again (R-109). */
   deploy(text: string, how: { reprocess?: boolean; retryBlocked?: boolean }): Promise<Deployment>;
   readonly schemaWarnings: SchemaWarnings;
+  /** Resolves, with nothing, when warnings are not worth waiting for any longer. */
+  patience(): Promise<readonly []>;
   diagnostics(request: { content: boolean }): Promise<object>;
 }
 
@@ -56,7 +59,7 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
     const present = (await configs().processing()) ?? (await configs().active());
     if (!present) throw codedError('PSYNC_S4104', 'No active sync config: deploy one', { status: 422 });
     const { version } = await options.deploy(present.content, { reprocess: true });
-    return { data: { slot_name: slotOf(version) } };
+    return { data: deploymentBody(version) };
   });
 
   // Text of any YAML type is taken as it is, for these two routes only.
@@ -74,8 +77,10 @@ export function adminRoutes(server: FastifyInstance, options: AdminRoutesOptions
       }
       const text = textOf(request.body);
       const { version, warnings } = await options.deploy(text, { retryBlocked: true });
-      const found = [...warnings, ...(await options.schemaWarnings(text, warnings))];
-      return { data: { slot_name: slotOf(version), warnings: found.map(formatDiagnostic) } };
+      // It is deployed: a source that does not answer must not keep whoever deploys waiting. Diagnostics show the same.
+      const asked = options.schemaWarnings(text, warnings);
+      const found = [...warnings, ...(await Promise.race([asked, options.patience()]))];
+      return { data: { ...deploymentBody(version), warnings: found.map(formatDiagnostic) } };
     });
     scope.post('/api/sync-rules/v1/validate', { preHandler: admin }, async (request) =>
       syncRulesValidation(await options.validate(textOf(request.body))),
@@ -94,12 +99,25 @@ function textOf(body: unknown): string {
 
 function versionBody(version: DeployedVersion): object {
   return {
-    version: version.version,
-    slot_name: slotOf(version),
+    ...deploymentBody(version),
     content: version.content,
-    state: version.state,
+    created_at: new Date(version.createdMs).toISOString(),
+    ...(version.activatedMs === null ? {} : { activated_at: new Date(version.activatedMs).toISOString() }),
+    ...(version.error === null ? {} : { error: version.error }),
     valid: true,
     ...planBody(JSON.parse(version.plan) as SyncPlan),
+  };
+}
+
+/** `revision` names the text, as `/status` and the operator do. */
+function deploymentBody(version: DeployedVersion): object {
+  const { state, label, content } = version;
+  return {
+    slot_name: slotOf(version),
+    version: version.version,
+    state,
+    revision: syncConfigRevision(content),
+    ...(label === null ? {} : { label }),
   };
 }
 

@@ -50,6 +50,8 @@ export type Role = 'unified' | 'sync' | 'api';
 
 /** Clients that are still connected are ended within this time; a kill follows after 120 s at the earliest (O-11). */
 const PROBE_FOLDER = '/tmp/millrace/probes';
+/** A deployment is answered then, whether or not the sources said what tables they have. */
+const WARNINGS_MS = 3000;
 
 export interface StartOptions {
   /** Tags of the sources to replicate; empty: all. */
@@ -250,6 +252,7 @@ export function compose({ config, role, log, sources = [], instance, extraRoutes
               validate,
               deploy,
               schemaWarnings,
+              patience: () => new Promise((resolve) => void clock.setTimer(WARNINGS_MS, () => resolve([]))),
               diagnostics: createDiagnostics({ config, storage, reports, validate, now: () => clock.now() }),
             });
             schemaRoute(server, { tokens: config.api.tokens, connections, sourceTables });

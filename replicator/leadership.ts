@@ -27,6 +27,8 @@ import { createWriteCheckpointResolver } from './write-checkpoint-resolver.ts';
 const POLL_MS = 1000;
 /** While a version is processed: how often gates move and readiness is looked at. */
 const PROCESSING_TICK_MS = 50;
+/** How often an idle source is moved while a new version waits to catch up with it. */
+const MOVE_ON_MS = 500;
 const CLEAR_INTERVAL_MS = 5000;
 const CLEAR_BUDGET_MS = 200;
 /** A stream that cannot begin is tried again by itself, with growing pauses; the others go on. */
@@ -281,6 +283,22 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     processing: null,
   };
 
+  let movedOnMs = Number.NEGATIVE_INFINITY;
+  /** Where nothing is written, nothing would pass the position of the copy for up to a heartbeat's interval. */
+  const moveOn = (source: Source): void => {
+    if (clock.monotonic() - movedOnMs < MOVE_ON_MS) return;
+    movedOnMs = clock.monotonic();
+    // the regular heartbeat tells of what keeps coming back
+    source.heartbeat().catch(() => undefined);
+  };
+
+  /** All is copied, and only changes of the source can bring it level with the former stream. */
+  const isBehind = ({ runner }: RunningStream, former: RunningStream | null): boolean => {
+    if (runner.state.kind !== 'catching-up' && runner.state.kind !== 'streaming') return false;
+    const at = former?.runner.position.committed ?? null;
+    return !runner.ready || (at !== null && !runner.caughtUp(at));
+  };
+
   /** Moves the gate of the processing stream, and switches over when it is ready. */
   const attendProcessing = async (): Promise<void> => {
     const { active, processing } = current;
@@ -294,6 +312,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     const own = active?.streams.find((item) => item.source === tag);
     if (!former && own && (!lost.has(own.id) || continuesFrom(active!, processing))) return;
     if (former) next.runner.setGate(former.runner.position.committed);
+    if (isBehind(next, former)) moveOn(next.source);
     if (!next.runner.ready) return;
     const switched = await switchOver({
       processing,

@@ -14,6 +14,7 @@ export type ProgressOf = (stream: DeployedVersion['streams'][number]) => readonl
 
 /** What follows from the text and the plan alone; large configs are taken apart once. */
 type Unchanging = Pick<SyncConfigPartStatus, 'revision' | 'streams' | 'definitions'> & {
+  readonly content: string;
   readonly patterns: readonly TablePattern[];
   readonly cut: readonly string[];
 };
@@ -25,7 +26,13 @@ export function createVersionStatus(): (
 ) => SyncConfigPartStatus[] {
   let known = new Map<number, Unchanging>();
   return (versions, progressOf, bounds) => {
-    known = new Map(versions.map((item) => [item.version, known.get(item.version) ?? unchanging(item)]));
+    known = new Map(
+      versions.map((item) => {
+        const former = known.get(item.version);
+        // the plan of a version never changes, its words may
+        return [item.version, former?.content === item.content ? former : unchanging(item)];
+      }),
+    );
     const newest = versions.filter(({ state }) => state !== 'stopped').toReversed();
     return bounds
       .list(newest, STATUS_LIMITS.versions, 'syncConfig')
@@ -71,6 +78,7 @@ function unchanging({ content, plan: text }: DeployedVersion): Unchanging {
   const places = new Map(patterns.map((pattern, at) => [placeOf(readTable(pattern)), at]));
   const definitions = upTo(definitionReads(plan), STATUS_LIMITS.definitions, 'definitions');
   return {
+    content,
     revision: syncConfigRevision(content),
     streams: upTo(plan.streams, STATUS_LIMITS.streams, 'streams').map(({ name }) => nameText(name)),
     definitions: definitions.map(({ kind, identity, name, source, streams, tables }) => ({

@@ -40,7 +40,8 @@ export interface DeployedVersion {
 
 export interface SyncConfigStore {
   /**
-   * Deploys a plan. Unchanged plan: answers the version that has it and changes nothing (O-128). Definitions whose identity
+   * Deploys a plan. Unchanged plan: answers the version that has it and changes nothing (O-128), except for its text and label when these are
+   * others (a comment was added): what is deployed can be told by its text. Definitions whose identity
    * the active version already has are kept (same id, same buckets); for each source with new definitions a stream
    * is created. A version still processing is stopped. When nothing is new, the version is active at once and uses the active streams.
    * `force`: nothing is kept for these sources (reprocess O-118, lost slot R-103).

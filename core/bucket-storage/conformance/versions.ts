@@ -81,10 +81,38 @@ export function versions(factory: StorageFactory): void {
         ]);
         expect(both[0].version).toBe(both[1].version);
         const { version } = await activate(storage, specs);
+        await deploy(storage, specs);
         const revision = await storage.configs.revision();
         const again = await deploy(storage, specs);
         expect(again).toMatchObject({ version: version.version, state: 'active' });
         expect(await storage.configs.revision()).toBe(revision);
+        expect(await storage.configs.live()).toHaveLength(1);
+      }));
+
+    test('other words for the same plan: the version is the same, its text and label are the new ones', () =>
+      withInstance(factory, async ({ storage, open }) => {
+        const { version } = await activate(storage, specs);
+        const { plan } = version;
+        const same = { plan, definitions: specs, sources: ['s1'] };
+        const revision = await storage.configs.revision();
+        const said = await storage.configs.deploy({ ...same, content: 'with a comment', label: 'two' });
+        expect(said).toMatchObject({
+          version: version.version,
+          state: 'active',
+          content: 'with a comment',
+          label: 'two',
+        });
+        expect(said.definitions).toEqual(version.definitions);
+        expect(await storage.configs.revision()).toBeGreaterThan(revision);
+        const other = await (await open()).configs.deploy({ ...same, content: 'without' });
+        expect(other).toMatchObject({ version: version.version, content: 'without', label: 'two' });
+        // back to the active plan, from another one that is processed
+        await deploy(storage, [spec('bucket', 'other')]);
+        expect(await storage.configs.deploy({ ...same, content: 'again' })).toMatchObject({
+          version: version.version,
+          content: 'again',
+        });
+        expect(await storage.configs.processing()).toBeNull();
         expect(await storage.configs.live()).toHaveLength(1);
       }));
 

@@ -5,7 +5,7 @@ import type { ReplicationStream } from '../contract.ts';
 import type { DeployedVersion, SyncConfigStore } from '../sync-config-store.ts';
 import { recordActive, recordEndedStreams, versionDocument, withActive, withoutUnusedStreams } from './activation.ts';
 import { type Actor, type Change, type NoChange, readInstance } from './changes.ts';
-import { type Deployment, newStreamDocuments, planDeployment } from './deployment.ts';
+import { type Deployment, type DeployOptions, newStreamDocuments, planDeployment } from './deployment.ts';
 import type { Collections, Instance, StreamDocument, VersionDocument } from './documents.ts';
 import { coded } from './failure.ts';
 import { announce } from './publication.ts';
@@ -25,8 +25,18 @@ export function createSyncConfigStore(collections: Collections, actor: Actor, cl
     const version = await actor.change<number>(async (instance, mark) => {
       const current = await currentVersions(collections, instance);
       const deployment = planDeployment(instance, current, options, clock.now());
-      if (deployment.kind === 'unchanged') return { unchanged: deployment.version };
-      return deploymentChange(collections, instance, deployment, mark, clock.now());
+      if (deployment.kind === 'change')
+        return deploymentChange(collections, instance, deployment, options, mark, clock.now());
+      const { version } = deployment;
+      const known = Object.values(current).find((document) => document?._id === version);
+      if (known && isSaidAlike(known, options)) return { unchanged: version };
+      return {
+        instance: withMark({ ...instance, revision: instance.revision + 1 }, mark),
+        work: async (session) => {
+          await replaceText(collections, version, options, session);
+          return version;
+        },
+      };
     });
     return (await deployedVersion(version))!;
   };
@@ -97,6 +107,21 @@ const setState = (
   session: ClientSession,
 ) => versions.updateOne({ _id: version }, { $set: { state } }, { session });
 
+/** Other words for the same plan: only text and label change. */
+type Wording = Pick<DeployOptions, 'content' | 'label'>;
+const isSaidAlike = (document: VersionDocument, { content, label }: Wording): boolean =>
+  document.content === content && (label === undefined || document.label === label);
+
+async function replaceText(
+  { versions }: Collections,
+  version: number,
+  { content, label }: Wording,
+  session: ClientSession,
+): Promise<void> {
+  const $set = { content, ...(label === undefined ? {} : { label }) };
+  await versions.updateOne({ _id: version }, { $set }, { session });
+}
+
 async function currentVersions(collections: Collections, { active, processing, errored }: Instance) {
   const read = (version: number | null) => (version === null ? null : versionDocument(collections, version));
   return { active: await read(active), processing: await read(processing), errored: await read(errored) };
@@ -106,6 +131,7 @@ function deploymentChange(
   collections: Collections,
   before: Instance,
   { stopped, created, active, instance: planned, result }: Deployment,
+  wording: Wording,
   mark: string,
   nowMs: number,
 ): Change<number> {
@@ -126,7 +152,8 @@ function deploymentChange(
     instance: after,
     work: async (session) => {
       for (const version of stopped) await setState(collections, version, 'stopped', session);
-      if (created !== null) {
+      if (created === null) await replaceText(collections, result, wording, session);
+      else {
         const { definitions, versions, streams } = collections;
         const fresh = created.definitions.filter((definition) => definition.since === created._id);
         await versions.insertOne(created, { session });

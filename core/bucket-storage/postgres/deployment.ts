@@ -31,7 +31,15 @@ export async function deploy(transaction: Queryable, options: DeployOptions, now
   const force = new Set(options.force ?? []);
   const unchanged = force.size === 0 ? sameVersion(live, options.plan) : null;
   await stopOthers(transaction, live, unchanged);
-  if (unchanged !== null) return unchanged;
+  if (unchanged !== null) {
+    const changed = await transaction.change({ text: REPLACE_TEXT }, [
+      unchanged,
+      options.content,
+      options.label ?? null,
+    ]);
+    if (changed > 0) await bumpRevision(transaction);
+    return unchanged;
+  }
 
   const version = instance.version_sequence + 1;
   const active = live.find((row) => row.state === 'active');
@@ -56,6 +64,10 @@ export async function deploy(transaction: Queryable, options: DeployOptions, now
 const INSERT_VERSION = `WITH number AS (UPDATE powersync.instance SET version_sequence = $1 WHERE id = 1)
   INSERT INTO powersync.sync_config_versions (version, state, content, plan, label, created_ms)
   VALUES ($1, 'processing', $2, $3, $4, $5)`;
+
+/** Other words for the same plan. */
+const REPLACE_TEXT = `UPDATE powersync.sync_config_versions SET content = $2, label = coalesce($3, label)
+  WHERE version = $1 AND (content <> $2 OR label IS DISTINCT FROM coalesce($3, label))`;
 
 /** The version that already has this plan; the newest one wins. */
 function sameVersion(live: readonly VersionRow[], plan: string): number | null {
