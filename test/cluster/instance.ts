@@ -77,7 +77,8 @@ export async function createSurroundings(cluster: Cluster, name: string): Promis
   const closers: (() => Promise<unknown>)[] = [];
   const reachable = async (url: string): Promise<URL> => {
     const address = new URL(url);
-    const proxy = await startTcpProxy({ target: () => Number(address.port), host: cluster.hostAddress });
+    const port = Number(address.port);
+    const proxy = await startTcpProxy({ target: () => port, host: cluster.hostAddress });
     proxies.push(proxy);
     address.hostname = cluster.hostAddress;
     address.port = String(proxy.port);
