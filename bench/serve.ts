@@ -10,9 +10,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-import { constants, createGunzip, createGzip } from 'node:zlib';
 import { SignJWT } from 'jose';
 import { commitAt, emptyBatch, write } from '#core/bucket-storage/conformance/content.ts';
 import type { BucketStorage, CommitNotice, ReplicationStream, SourceWriter } from '#core/bucket-storage/contract.ts';
@@ -25,6 +24,7 @@ import { createProtocolClient, type ProtocolClient, type ProtocolClientOptions }
 import { mongodb } from '#test/services/mongodb.ts';
 import { postgres } from '#test/services/postgres.ts';
 import { percentile, report } from './harness.ts';
+import { compareCompression } from './serve/compression.ts';
 import { comeBack } from './serve/returning-client.ts';
 import type { ToWorker, WorkerFigures, WorkerStart } from './serve/worker.ts';
 
@@ -190,7 +190,19 @@ async function firstSync(): Promise<void> {
       await sync(worker, 'second-sync', { run });
     }
     if (scenarios.has('concurrent')) await sync(worker, 'concurrent', { run, clients: AT_ONCE });
-    if (scenarios.has('compression') && run === 1) await compareCompression(worker);
+    if (scenarios.has('compression') && run === 1) {
+      const token = await tokenOf('compression');
+      const cpuMs = async (): Promise<number> => (await worker.figures()).cpuMs;
+      const { endpoint } = worker;
+      const figures = await compareCompression({
+        endpoint,
+        token,
+        streams: only('large'),
+        cpuMs,
+        operations: OPERATIONS,
+      });
+      report('compression', { storage: STORAGE, ...figures });
+    }
     worker.stop();
   }
 }
@@ -255,57 +267,6 @@ async function sync(
     workerRssMegabytes: after.rssBytes / 1e6,
   });
   for (const client of clients) client.disconnect();
-}
-
-/** The body as it travels, and what a compressor of its own would have made of the same lines, flushed as often. */
-async function compareCompression(worker: Worker): Promise<void> {
-  const token = await tokenOf('compression');
-  const fetchBody = async (encoding: string): Promise<Buffer[]> => {
-    const parts: Buffer[] = [];
-    const body = JSON.stringify({ buckets: [], raw_data: true, include_checksum: true, streams: only('large') });
-    const headers = {
-      authorization: `Token ${token}`,
-      'content-type': 'application/json',
-      'accept-encoding': encoding,
-    };
-    await new Promise<void>((resolve, reject) => {
-      const call = request(`${worker.endpoint}/sync/stream`, { method: 'POST', headers, agent: false }, (response) => {
-        const decoded = encoding === 'gzip' ? response.pipe(createGunzip()) : response;
-        if (encoding === 'gzip') response.on('data', (part: Buffer) => void parts.push(part));
-        let tail = '';
-        decoded.on('data', (part: Buffer) => {
-          if (encoding !== 'gzip') parts.push(part);
-          tail = (tail + part.subarray(-100).toString('latin1')).slice(-200);
-          if (tail.includes('"checkpoint_complete"')) resolve(call.destroy() && undefined);
-        });
-      });
-      call.once('error', reject);
-      call.end(body);
-    });
-    return parts;
-  };
-  const before = await worker.figures();
-  const ours = (await fetchBody('gzip')).reduce((sum, part) => sum + part.length, 0);
-  const after = await worker.figures();
-  const plain = Buffer.concat(await fetchBody('identity'));
-  const lines: Buffer[] = [];
-  for (let at = 0, end = plain.indexOf(10); end >= 0; at = end + 1, end = plain.indexOf(10, at))
-    lines.push(plain.subarray(at, end + 1));
-  const compressor = createGzip({ flush: constants.Z_SYNC_FLUSH });
-  let theirs = 0;
-  compressor.on('data', (part: Buffer) => void (theirs += part.length));
-  const cpu = process.cpuUsage();
-  for (const line of lines) await new Promise<void>((resolve) => compressor.write(line, () => resolve()));
-  const { user: theirCpu } = process.cpuUsage(cpu);
-  report('compression', {
-    storage: STORAGE,
-    plainMegabytes: plain.length / 1e6,
-    oursMegabytes: ours / 1e6,
-    perConnectionMegabytes: theirs / 1e6,
-    timesTheBytes: ours / theirs,
-    oursCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / OPERATIONS,
-    perConnectionCpuMicrosecondsPerOperation: theirCpu / OPERATIONS,
-  });
 }
 
 async function manyClients(): Promise<void> {

@@ -2,7 +2,7 @@
  * One SyncInstance through its life on a real Kubernetes: installed by Helm, applied, scaled, failing over, reconfigured, upgraded and deleted,
  * with the unmodified client connected through its Service. The tests are steps of one story and run in order.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startSdkClient, type SdkClient } from '../client/sdk-client.ts';
 import { until } from '../instance/instance.ts';
 import { AUDIENCE, createSurroundings, type Surroundings } from './instance.ts';
@@ -31,6 +31,14 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
   let around: Surroundings;
   let client: SdkClient;
   let written = 0;
+  /** A step that failed: those after it would only wait for what never comes. */
+  let failed: string | null = null;
+  beforeEach((context) => {
+    if (failed !== null) context.skip(`"${failed}" failed before`);
+  });
+  afterEach(({ task }) => {
+    if (task.result?.state === 'fail') failed = task.name;
+  });
 
   const spec = (changes: object = {}): object => ({
     image: { repository: kube.image.repository, tag: kube.image.tag, pullPolicy: 'Never' },
