@@ -2,12 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
 import type { PrivateKubeApiserver } from '#test/services/contract.ts';
 import { findHelm, type Helm } from '#test/services/helm.ts';
 import { startKubeApiserver } from '#test/services/kube-apiserver.ts';
 import { kubeRequest, type KubeRequest } from '#test/services/kube-request.ts';
 import { kubePrograms } from '#test/services/kube-programs.ts';
+import { createNamespaces, createObject, definitions, foreignKinds } from './cluster.fixture.ts';
 import { chartFolder } from './generated.ts';
 import { find, render, type Rendered } from './rendered.fixture.ts';
 
@@ -49,12 +49,8 @@ describe('a real kube-apiserver', () => {
     await writeFile(kubeconfig, server.kubeconfig, { mode: 0o600 });
     cluster = ['--kubeconfig', kubeconfig, '--namespace', 'millrace-system'];
     request = kubeRequest(server.kubeconfig);
-    for (const name of ['millrace-system', 'apps', 'shop']) {
-      await request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-    }
-    // Kinds of the Prometheus operator, with whatever fields.
-    await request('POST', definitions, foreignKind('PodMonitor', 'podmonitors'));
-    await request('POST', definitions, foreignKind('PrometheusRule', 'prometheusrules'));
+    await createNamespaces(request, ['millrace-system', 'apps', 'shop']);
+    await foreignKinds(request);
   });
   afterAll(async () => {
     await server?.close();
@@ -68,24 +64,16 @@ describe('a real kube-apiserver', () => {
     const objects = await render(helm, { crds: { enabled: true }, ...values });
     expect(objects.length).toBeGreaterThan(10);
     for (const object of objects) {
-      const { status, body } = await request(
-        'POST',
-        `${await collection(request, object)}?dryRun=All&fieldValidation=Strict`,
-        object,
-      );
-      expect([object.kind, object.metadata.name, status, status === 201 ? '' : body]).toEqual([
-        object.kind,
-        object.metadata.name,
-        201,
-        '',
-      ]);
+      const objections = await createObject(request, object, true);
+      expect([object.kind, object.metadata.name, objections]).toEqual([object.kind, object.metadata.name, '']);
     }
   });
 
   test('installs, upgrades, serves SyncInstances, and keeps them when it is uninstalled', async () => {
     await helm('install', 'demo', chartFolder, ...cluster, ...(await valuesFile(folder, everything)));
     const crd = `${definitions}/syncinstances.millrace.dev`;
-    await expect.poll(async () => (await request('GET', '/apis/millrace.dev/v1alpha1')).status).toBe(200);
+    const served = async () => (await request('GET', '/apis/millrace.dev/v1alpha1')).status;
+    await expect.poll(served, { timeout: 20_000 }).toBe(200);
     expect(
       (await request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator')).status,
     ).toBe(200);
@@ -117,39 +105,8 @@ describe('a real kube-apiserver', () => {
   });
 });
 
-const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-
 async function valuesFile(folder: string, values: object): Promise<string[]> {
   const file = join(folder, 'values.json');
   await writeFile(file, JSON.stringify(values));
   return ['--values', file];
-}
-
-/** Where objects of this kind are created: asks the server for the plural. */
-async function collection(request: KubeRequest, { apiVersion, kind, metadata }: Rendered): Promise<string> {
-  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const { body } = await request('GET', root);
-  const { resources } = body as { resources: { kind: string; name: string; namespaced: boolean }[] };
-  const resource = resources.find((candidate) => candidate.kind === kind && !candidate.name.includes('/'));
-  if (resource === undefined) throw new Error(`The server knows no ${kind} in ${apiVersion}.`);
-  return resource.namespaced ? `${root}/namespaces/${metadata.namespace}/${resource.name}` : `${root}/${resource.name}`;
-}
-
-function foreignKind(kind: string, plural: string): object {
-  return parse(`
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: ${plural}.monitoring.coreos.com
-  annotations: {api-approved.kubernetes.io: unapproved}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: ${kind}, plural: ${plural}}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`) as object;
 }
