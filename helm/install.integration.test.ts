@@ -35,7 +35,8 @@ beforeEach((context) => {
   context.skip(typeof programs === 'string', typeof programs === 'string' ? programs : '');
 });
 
-describe('a real kube-apiserver', () => {
+// Every helm command asks for all of the API first, on a machine that runs other tests besides.
+describe('a real kube-apiserver', { timeout: 180_000 }, () => {
   let server: PrivateKubeApiserver;
   let folder: string;
   let request: KubeRequest;
