@@ -1,5 +1,6 @@
 import type { V1PodDisruptionBudget } from '@kubernetes/client-node';
 import type { DesiredInput, KubeObject } from './contract.ts';
+import { replicatorCount } from './deployments.ts';
 import { componentLabels, instanceLabels, LABEL_INSTANCE, LABEL_SOURCE, selectorOf, type Component } from './labels.ts';
 import { metadataOf } from './metadata.ts';
 import { names } from './names.ts';
@@ -26,7 +27,7 @@ export function disruptionBudgets({ instance }: DesiredInput): KubeObject<V1PodD
   return [
     budget(names.api(name), 'api', api.podDisruptionBudget.maxUnavailable),
     ...sources
-      .filter(({ replicas }) => replicas > 1)
+      .filter((source) => replicatorCount(instance, source) > 1)
       .map((source) => budget(names.replicator(name, source.name), 'replicator', 1, source.name)),
   ];
 }

@@ -1,4 +1,5 @@
 import type { V1Deployment, V1DeploymentStrategy, V1Probe, V1ResourceRequirements } from '@kubernetes/client-node';
+import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import type { SourceSpec } from '#crds/sync-instance/sources.ts';
 import type { DesiredInput, KubeObject } from './contract.ts';
 import { componentLabels, selectorOf } from './labels.ts';
@@ -48,7 +49,15 @@ const processProbes = {
   livenessProbe: probe('liveness', METRICS_PORT.name, { periodSeconds: 10, failureThreshold: 3 }),
 };
 
-/** The processes that replicate one source: one leads, the others stand by and take over its lease (O-2, O-225). */
+/** How many processes a source has: a standby needs Redis, which is where the lease is. */
+export function replicatorCount({ spec }: SyncInstance, { replicas }: SourceSpec): number {
+  return spec.redis === undefined ? Math.min(replicas, 1) : replicas;
+}
+
+/**
+ * The processes that replicate one source: one leads, the others stand by and take over its lease (O-2, O-225). Without Redis no lease reaches
+ * beyond a process: then it is a single one, and the next begins when it has ended.
+ */
 export function replicatorDeployment(
   input: DesiredInput,
   source: SourceSpec,
@@ -62,9 +71,9 @@ export function replicatorDeployment(
     kind: 'Deployment',
     metadata: metadataOf(instance, names.replicator(name, source.name), labels),
     spec: {
-      replicas: stopped ? 0 : source.replicas,
+      replicas: stopped ? 0 : replicatorCount(instance, source),
       revisionHistoryLimit: 2,
-      strategy: ROLLING,
+      strategy: instance.spec.redis === undefined ? { type: 'Recreate' } : ROLLING,
       selector: { matchLabels: { ...selectorOf(name, 'replicator', source.name) } },
       template: podTemplate(input, {
         component: 'replicator',

@@ -72,7 +72,10 @@ describe('of any instance', () => {
     fc.assert(
       fc.property(anyInstance, anyInstance, fc.boolean(), (one, other, stopped) => {
         const { sources } = one.spec;
-        const changed: SyncInstance = { ...one, spec: { ...other.spec, sources } };
+        // without Redis there is no standby, and so no disruption budget
+        const { redis } = one.spec;
+        const { redis: _, ...rest } = other.spec;
+        const changed: SyncInstance = { ...one, spec: { ...rest, sources, ...(redis && { redis }) } };
         const input = inputFor(changed, { image: 'other:2', stopped, apiReplicas: 9, operatorNamespace: null });
         expect(selectorsOf(input)).toEqual(selectorsOf(inputFor(one)));
       }),
@@ -193,13 +196,23 @@ describe('parts', () => {
   });
 
   test('replicators have a pod at every moment of a roll-out, and one to stand by', () => {
-    const input = inputFor(goldenInstance('minimal'));
+    const minimal = goldenInstance('minimal');
+    const redis = { uriSecretRef: { name: 'redis', key: 'uri' } };
+    const input = inputFor({ ...minimal, spec: { ...minimal.spec, redis } });
     const { spec } = deployment(input, 'demo-replicator-default');
     expect(spec).toMatchObject({ replicas: 2, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } });
     expect(replicatorArgs(input)).toEqual([
       ...['start', '--role', 'sync', '--source', 'default', '--grace-seconds', '55'],
       ...['--config', '/etc/millrace/service.yaml'],
     ]);
+  });
+
+  test('without Redis there is no lease between processes: one replicator, replaced when it has ended (R-41)', () => {
+    const input = inputFor(goldenInstance('minimal'));
+    const { spec } = deployment(input, 'demo-replicator-default');
+    expect(spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+    const budgets = desiredObjects(input).filter(({ object }) => object.kind === 'PodDisruptionBudget');
+    expect(budgets.map(({ object }) => object.metadata.name)).toEqual(['demo-api']);
   });
 
   test('a replicator without standby has no disruption budget (O-228)', () => {
