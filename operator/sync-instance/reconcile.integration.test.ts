@@ -1,35 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import { kubePrograms } from '#test/services/kube-programs.ts';
-import type { Kube, KubeObject } from '../kube/contract.ts';
-import { KubeError } from '../kube/kube-error.ts';
-import {
-  CONFIG_MAPS,
-  DEPLOYMENTS,
-  JOBS,
-  OWNED_TYPES,
-  OPTIONAL_TYPES,
-  SECRETS,
-  SERVICES,
-  SYNC_INSTANCES,
-} from '../kube/resource-types.ts';
-import {
-  createSecrets,
-  instanceObject,
-  readInstance,
-  startCluster,
-  SYNC_CONFIG,
-  type Cluster,
-} from '../testing/cluster.ts';
-import { startDataPlane, type DataPlane } from '../testing/data-plane.ts';
-import { createKubelet, type Kubelet } from '../testing/kubelet.ts';
-import { createStepper, type Stepper, type StepperOptions } from '../testing/stepper.ts';
+import type { KubeObject } from '../kube/contract.ts';
+import { CONFIG_MAPS, DEPLOYMENTS, JOBS, SECRETS, SERVICES, SYNC_INSTANCES } from '../kube/resource-types.ts';
+import { createSecrets, instanceObject, startCluster, SYNC_CONFIG, type Cluster } from '../testing/cluster.ts';
+import { createRunning, createWorld, name, versions, type World } from '../testing/world.ts';
 import type { LiveDeployment } from './observed.ts';
 
 // The API server is a real one. There is no kubelet and there are no controllers: operator/testing plays them, and the data plane.
 const programs = await kubePrograms();
 const missing = typeof programs === 'string' ? ` (${programs})` : '';
-const name = 'demo';
 let cluster: Cluster;
 
 beforeAll(async () => {
@@ -37,113 +16,15 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-interface World {
-  readonly namespace: string;
-  readonly plane: DataPlane;
-  readonly kubelet: Kubelet;
-  readonly writes: string[];
-  /** Counts writes; throws before or after the request that `cutAt` names. */
-  readonly kube: Kube;
-  cutAt: { readonly request: number; readonly when: 'before' | 'after' } | null;
-  requests: number;
-  stepper(options?: Partial<StepperOptions>): Stepper;
-  instance(): Promise<SyncInstance>;
-  condition(type: string): Promise<{ status: string; reason: string; message: string } | undefined>;
-  /** Looks and plays until nothing changes any more. */
-  settle(stepper: Stepper): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
-
-/** All requests of one process of the operator. */
-function watched(kube: Kube, world: Pick<World, 'writes' | 'cutAt' | 'requests'>): Kube {
-  const cut = async <T>(send: () => Promise<T>): Promise<T> => {
-    const number = ++world.requests;
-    const { request, when } = world.cutAt ?? { request: -1, when: 'before' };
-    if (number === request && when === 'before') throw new KubeError('Unreachable', 'killed before');
-    const answer = await send();
-    if (number === request) throw new KubeError('Unreachable', 'killed after');
-    return answer;
-  };
-  const write = <T>(what: string, send: () => Promise<T>): Promise<T> =>
-    cut(() => {
-      world.writes.push(what);
-      return send();
-    });
-  return {
-    get: (type, place) => cut(() => kube.get(type, place)),
-    list: (type, selection) => kube.list(type, selection),
-    watch: (type, selection) => kube.watch(type, selection),
-    create: (type, object) => write(`create ${type.kind}`, () => kube.create(type, object)),
-    replace: (type, object) => write(`replace ${type.kind}`, () => kube.replace(type, object)),
-    apply: (type, object, options) =>
-      write(`apply ${type.kind} ${object.metadata.name}`, () => kube.apply(type, object, options)),
-    patch: (type, place, patch) => write(`patch ${type.kind}`, () => kube.patch(type, place, patch)),
-    delete: (type, place, options) =>
-      write(`delete ${type.kind} ${place.name}`, () => kube.delete(type, place, options)),
-  };
-}
-
-async function createWorld(): Promise<World> {
-  const namespace = await cluster.namespace();
-  const plane = await startDataPlane();
-  const kubelet = createKubelet(cluster.kube, namespace, plane);
-  const world: World = {
-    ...{ namespace, plane, kubelet, writes: [], cutAt: null, requests: 0 },
-    kube: null as never,
-    stepper: (options) => createStepper({ kube: world.kube, namespace, plane, ...options }),
-    async instance() {
-      const found = await readInstance(cluster.kube, namespace, name);
-      if (found === null) throw new Error('the instance is gone');
-      return found;
-    },
-    condition: async (type) => (await world.instance()).status?.conditions?.find((item) => item.type === type),
-    async settle(stepper) {
-      for (let round = 0; round < 40; round++) {
-        const before = world.writes.length;
-        await stepper.look(name);
-        const played = await kubelet.play();
-        if (!played && world.writes.length === before) return;
-      }
-      throw new Error(`does not settle; the last writes: ${world.writes.slice(-12).join(', ')}`);
-    },
-    [Symbol.asyncDispose]: () => plane.close(),
-  };
-  Object.assign(world, { kube: watched(cluster.kube, world) });
-  return world;
-}
-
 const patchSpec = (world: World, spec: object): Promise<KubeObject> =>
   cluster.kube.patch(SYNC_INSTANCES, { namespace: world.namespace, name }, { spec });
-
-/** Everything of the operator's that is there, with versions. */
-async function versions({ namespace }: World): Promise<Record<string, string>> {
-  const types = [...OWNED_TYPES.filter((type) => !OPTIONAL_TYPES.has(type)), SYNC_INSTANCES];
-  const found = await Promise.all(
-    types.map(async (type) =>
-      (await cluster.kube.list(type, { namespace })).items.map(({ metadata }) => [
-        `${type.kind}/${metadata.name}`,
-        metadata.resourceVersion!,
-      ]),
-    ),
-  );
-  return Object.fromEntries(found.flat());
-}
-
-async function createRunning(spec: object = {}): Promise<World & { running: Stepper }> {
-  const world = await createWorld();
-  await createSecrets(cluster.kube, world.namespace);
-  await cluster.kube.create(SYNC_INSTANCES, instanceObject(world.namespace, name, spec));
-  const running = world.stepper();
-  await world.settle(running);
-  return Object.assign(world, { running });
-}
 
 const api = (world: World): Promise<LiveDeployment | null> =>
   cluster.kube.get<LiveDeployment>(DEPLOYMENTS, { namespace: world.namespace, name: `${name}-api` });
 
 describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   test('from kubectl apply to Ready; then no write at all (O-247)', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     const { status } = await world.instance();
     expect(
       status?.conditions?.filter(({ status }) => status !== 'True').map(({ type, reason }) => [type, reason]),
@@ -162,20 +43,20 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
     });
     expect(world.plane.deployed).toEqual([SYNC_CONFIG]);
 
-    const before = await versions(world);
+    const before = await versions(cluster, world);
     world.writes.length = 0;
     for (let look = 0; look < 5; look++) await world.running.look(name);
     expect(world.writes).toEqual([]);
-    expect(await versions(world)).toEqual(before);
+    expect(await versions(cluster, world)).toEqual(before);
 
     // Another process applies once what it finds, which changes nothing.
     await world.settle(world.stepper());
-    expect(await versions(world)).toEqual(before);
+    expect(await versions(cluster, world)).toEqual(before);
     expect(world.plane.deployed.length).toBe(1);
   });
 
   test('drift is repaired; what others add is left alone', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     const place = { namespace: world.namespace, name: `${name}-api` };
     await cluster.kube.patch(DEPLOYMENTS, place, {
       metadata: { annotations: { mine: 'kept' } },
@@ -193,7 +74,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('a missing Secret is named, and nothing that needs it is made before it is there', async () => {
-    await using world = await createWorld();
+    await using world = await createWorld(cluster);
     const stepper = world.stepper();
     await createSecrets(cluster.kube, world.namespace, ['storage']);
     await cluster.kube.create(SYNC_INSTANCES, instanceObject(world.namespace, name));
@@ -228,7 +109,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('a rotated password rolls out by itself, after the migration has tried it; unchanged ones do not', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     const template = async (): Promise<string> => JSON.stringify((await api(world))?.spec.template);
     const before = await template();
     await cluster.kube.patch(
@@ -251,7 +132,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('an invalid sync config never leaves the operator: code, line and column in the status, the old one serves', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     const broken = SYNC_CONFIG.replace('FROM lists', 'FROM lists WHERE');
     await patchSpec(world, { syncConfig: { inline: broken } });
     await world.settle(world.running);
@@ -275,7 +156,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('a new sync config is planned, copied beside the old one and switched; no pod is restarted', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     const before = (await api(world))?.metadata.generation;
     world.plane.copies = true;
     const second = `${SYNC_CONFIG}  todos:\n    query: SELECT * FROM todos\n`;
@@ -305,7 +186,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('another comment is deployed once and makes no version; also a new process knows it (O-128)', async () => {
-    await using world = await createRunning();
+    await using world = await createRunning(cluster);
     await patchSpec(world, { syncConfig: { inline: `# why\n${SYNC_CONFIG}` } });
     await world.settle(world.running);
     // What the parts say has to be newer than the deployment.
@@ -319,7 +200,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('Manual: waits for the approval of exactly this revision', async () => {
-    await using world = await createRunning({ syncConfig: { inline: SYNC_CONFIG, approval: 'Manual' } });
+    await using world = await createRunning(cluster, { syncConfig: { inline: SYNC_CONFIG, approval: 'Manual' } });
     expect(await world.condition('SyncConfigDeployed')).toMatchObject({
       status: 'False',
       reason: 'WaitingForApproval',
@@ -335,7 +216,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('a ConfigMap is followed, and missed by name', async () => {
-    await using world = await createRunning({ syncConfig: { configMapRef: { name: 'streams' } } });
+    await using world = await createRunning(cluster, { syncConfig: { configMapRef: { name: 'streams' } } });
     expect(await world.condition('SyncConfigValid')).toMatchObject({
       reason: 'ConfigMapNotFound',
       message: `ConfigMap streams is missing in namespace ${world.namespace}: create it with the key sync-config.yaml.`,
@@ -347,7 +228,7 @@ describe.skipIf(missing !== '')(`reconciling${missing}`, () => {
   });
 
   test('what an API worker refuses is said, and tried again later', async () => {
-    await using world = await createWorld();
+    await using world = await createWorld(cluster);
     world.plane.refuses = { code: 'PSYNC_S2401', description: 'Storage is away' };
     await createSecrets(cluster.kube, world.namespace);
     await cluster.kube.create(SYNC_INSTANCES, instanceObject(world.namespace, name));
