@@ -77,16 +77,20 @@ describe.skipIf(missing !== '')(`the operator${missing}`, () => {
           await realClock.sleep(100);
         }
       })();
+      const conditionOf = async (name: string, type: string) =>
+        (await readInstance(cluster.kube, namespace, name))?.status?.conditions?.find((item) => item.type === type);
       const isTrue = async (name: string, type: string): Promise<boolean> =>
-        (await readInstance(cluster.kube, namespace, name))?.status?.conditions?.find((item) => item.type === type)
-          ?.status === 'True';
+        (await conditionOf(name, type))?.status === 'True';
       const leads = async ({ metric }: Process): Promise<boolean> => (await metric('millrace_operator_leader')) === 1;
 
       const first = startProcess(namespace, plane, 'first');
       await until('the first leads', () => leads(first));
       const second = startProcess(namespace, plane, 'second');
       await cluster.kube.create(SYNC_INSTANCES, instanceObject(namespace, 'one'));
-      await until('the missing Secrets are seen', async () => !(await isTrue(namespace, 'SecretsResolved')));
+      await until(
+        'the missing Secrets are seen',
+        async () => (await conditionOf('one', 'SecretsResolved'))?.status === 'False',
+      );
       // Watched: nobody tells the operator.
       await createSecrets(cluster.kube, namespace);
       await until('one is ready', () => isTrue('one', 'Ready'));

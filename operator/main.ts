@@ -67,12 +67,13 @@ export function startOperator(given: OperatorOptions): Operator {
     const own = createWorkQueue({ ...work, clock, random, concurrency: options.concurrency });
     queue = own;
     metrics.millrace_operator_leader.set(1);
+    // At once, also while something that began before still waits for an answer.
+    signal.addEventListener('abort', () => metrics.millrace_operator_leader.set(0), { once: true });
     for (const place of watches.instances()) own.add(keyOf(place));
     try {
       await own.run(signal);
     } finally {
       queue = null;
-      metrics.millrace_operator_leader.set(0);
       work.ended();
     }
   };

@@ -32,11 +32,16 @@ export interface DataPlane {
   refuses: { readonly code: string; readonly description: string } | null;
   token: string | null;
   connections: number;
-  /** Pod that leads each source; the first that asks by default. */
+  /** Pod that leads, by `leaseOf`; the first that asks by default. */
   readonly leaders: Map<string, string>;
   /** Changes what a pod says. */
   amend: (status: PartStatus, pod: PlayedPod) => PartStatus;
   close(): Promise<void>;
+}
+
+/** Pods of one Deployment stand for one source of one instance. */
+export function leaseOf(pod: string): string {
+  return pod.replace(/-[^-]+-\d+$/, '');
 }
 
 const checked = new Ajv({ strict: true }).compile<PartStatus>(PartStatusSchema);
@@ -121,8 +126,9 @@ export async function startDataPlane(): Promise<DataPlane> {
 function statusOf(plane: DataPlane, { name, component, source }: PlayedPod): PartStatus {
   const now = new Date().toISOString();
   const isApi = component === 'api';
-  if (!isApi && !plane.leaders.has(source)) plane.leaders.set(source, name);
-  const leads = plane.leaders.get(source) === name;
+  const lease = leaseOf(name);
+  if (!isApi && !plane.leaders.has(lease)) plane.leaders.set(lease, name);
+  const leads = plane.leaders.get(lease) === name;
   const hasActive = plane.versions.some(({ state }) => state === 'active');
   return {
     ...{ format: 1, role: isApi ? 'api' : 'sync', version: '0.1.0', instance: null, hostName: name },

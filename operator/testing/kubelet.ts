@@ -6,7 +6,7 @@ import type { Kube, KubeObject, ResourceType } from '../kube/contract.ts';
 import { DEPLOYMENTS, JOBS, OWNED_TYPES, PODS, SYNC_INSTANCES } from '../kube/resource-types.ts';
 import { LABEL_SOURCE } from '../sync-instance/desired/labels.ts';
 import type { LiveDeployment, LiveJob, LivePod } from '../sync-instance/observed.ts';
-import type { DataPlane } from './data-plane.ts';
+import { leaseOf, type DataPlane } from './data-plane.ts';
 
 export type JobOutcome = 'Complete' | 'Failed' | 'running';
 
@@ -62,7 +62,8 @@ export function createKubelet(kube: Kube, namespace: string, plane: DataPlane): 
     const ip = pod.status?.podIP;
     const played = ip === undefined ? undefined : plane.pods.get(ip);
     if (ip !== undefined) plane.pods.delete(ip);
-    if (played !== undefined && plane.leaders.get(played.source) === played.name) plane.leaders.delete(played.source);
+    if (played !== undefined && plane.leaders.get(leaseOf(played.name)) === played.name)
+      plane.leaders.delete(leaseOf(played.name));
     await kube.delete(PODS, { namespace, name: pod.metadata.name! }, { propagation: 'Background' });
   };
 
