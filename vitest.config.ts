@@ -57,6 +57,8 @@ export default defineConfig({
           exclude: skip,
           // After all others: a cluster beside them would leave both without a processor.
           sequence: { groupOrder: 1 },
+          // There is one cluster on a machine.
+          fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 600_000,
         },

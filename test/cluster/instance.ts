@@ -30,6 +30,7 @@ export interface InstanceObject {
     readonly observedGeneration?: number;
     readonly sources?: readonly { readonly name: string; readonly state: string; readonly leader?: string }[];
     readonly syncConfig?: {
+      readonly pending?: { readonly revision: string };
       readonly active?: { readonly revision: string; readonly version: number };
       readonly error?: {
         readonly code: string;

@@ -8,7 +8,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const REPOSITORY = new URL('../../', import.meta.url).pathname;
+export const REPOSITORY = new URL('../../', import.meta.url).pathname;
+export const STAND_INS = join(REPOSITORY, 'test/cluster/stand-ins');
 const IMAGE = 'millrace:cluster-test';
 const START_MS = 300_000;
 const COMMAND_MS = 180_000;
@@ -19,12 +20,16 @@ const SHARED_HOST = '10.99.0.1';
 export interface Cluster {
   /** Loaded, by repository and tag. */
   readonly image: { readonly repository: string; readonly tag: string };
+  /** For programs that are to find the cluster. */
+  readonly environment: NodeJS.ProcessEnv;
   /** An address of this machine that pods can connect to. */
   readonly hostAddress: string;
   kubectl(words: readonly string[], input?: string): Promise<string>;
   helm(words: readonly string[]): Promise<string>;
-  /** Makes the image known under a further tag, as a newer version would be. */
-  tagImage(tag: string): Promise<void>;
+  /** Makes the image known under a further name and tag, as a newer version or a published one would be. */
+  nameImage(name: string): Promise<void>;
+  /** Builds an image of `stand-ins/` under the name of one that this cluster cannot pull; others pull it. */
+  standIn(name: string, recipe: string, context: string): Promise<void>;
   /** Answers of `kubectl get … -o json`; null where there is no such object. */
   get<T>(words: readonly string[]): Promise<T | null>;
   close(): Promise<void>;
@@ -53,6 +58,7 @@ function foreignCluster(): Cluster | string {
     hostAddress,
     environment: process.env,
     tag: async () => undefined,
+    standIn: async () => undefined,
     close: async () => undefined,
   });
 }
@@ -70,12 +76,18 @@ async function sharedCluster(kube: string): Promise<Cluster> {
     await close();
     throw error;
   }
-  const [repository] = IMAGE.split(':') as [string];
   const tag = async (name: string): Promise<void> => {
-    await image('buildah', 'tag', `localhost/${IMAGE}`, `localhost/${repository}:${name}`);
-    await image('load', `${repository}:${name}`);
+    await image(
+      'buildah',
+      'tag',
+      `docker.io/library/${IMAGE}`,
+      name.includes('/') ? name : `docker.io/library/${name}`,
+    );
+    await image('load', name);
   };
-  return clusterOf({ image: IMAGE, hostAddress: SHARED_HOST, environment, tag, close });
+  const standIn = async (name: string, recipe: string, context: string): Promise<void> =>
+    void (await image('build', '-t', name, '-f', join(STAND_INS, recipe), context));
+  return clusterOf({ image: IMAGE, hostAddress: SHARED_HOST, environment, tag, standIn, close });
 }
 
 interface Found {
@@ -83,19 +95,22 @@ interface Found {
   readonly hostAddress: string;
   readonly environment: NodeJS.ProcessEnv;
   tag(name: string): Promise<void>;
+  standIn(name: string, recipe: string, context: string): Promise<void>;
   close(): Promise<void>;
 }
 
-function clusterOf({ image, hostAddress, environment, tag, close }: Found): Cluster {
+function clusterOf({ image, hostAddress, environment, tag, standIn, close }: Found): Cluster {
   const at = image.lastIndexOf(':');
   const kubectl: Cluster['kubectl'] = (words, input) =>
-    run('kubectl', words, { timeoutMs: COMMAND_MS, environment, input });
+    run('kubectl', words, { timeoutMs: COMMAND_MS, environment, input, cwd: REPOSITORY });
   return {
     image: { repository: image.slice(0, at), tag: image.slice(at + 1) },
+    environment,
     hostAddress,
     kubectl,
     helm: (words) => run('helm', words, { timeoutMs: COMMAND_MS, environment, cwd: REPOSITORY }),
-    tagImage: tag,
+    nameImage: tag,
+    standIn,
     async get<T>(words: readonly string[]) {
       const text = await kubectl(['get', ...words, '-o', 'json', '--ignore-not-found']);
       return text.trim() === '' ? null : (JSON.parse(text) as T);

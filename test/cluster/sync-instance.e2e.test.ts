@@ -208,8 +208,20 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     })();
-    await applyInstance({ syncConfig: { inline: WIDER } });
-    const { status } = await around.untilInstance(
+    await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual' } });
+    const { status } = await around.untilInstance('a plan', (object) => object.status?.syncConfig?.plan !== undefined);
+    const { plan, pending, active } = status!.syncConfig!;
+    expect(active!.version).toBe(version);
+    expect(plan!.streams).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'todos', action: 'Kept' }),
+        expect.objectContaining({ name: 'shared', action: 'Copied' }),
+      ]),
+    );
+    expect(plan!.rowsToCopy).toBeGreaterThan(0);
+    const approvedRevision = pending!.revision;
+    await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual', approvedRevision } });
+    await around.untilInstance(
       'the next version',
       (object) => (object.status?.syncConfig?.active?.version ?? 0) > version,
     );
@@ -217,12 +229,6 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
     watching = false;
     await watch;
     expect(problems).toEqual([]);
-    expect(status!.syncConfig!.plan!.streams).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ name: 'todos', action: 'Kept' }),
-        expect.objectContaining({ name: 'shared', action: 'Copied' }),
-      ]),
-    );
   }, 300_000);
 
   test('a broken sync config is refused with its position, and the old one keeps serving', async () => {
@@ -252,7 +258,7 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
 
   test('the image is upgraded under load: storage first, then the replicators, then the workers', async () => {
     const { repository, tag } = kube.image;
-    await kube.tagImage(`${tag}-next`);
+    await kube.nameImage(`${repository}:${tag}-next`);
     await whileWriting(async () => {
       await applyInstance({
         syncConfig: { inline: WIDER },

@@ -22,6 +22,14 @@ const README = await readFile(join(PROJECT, 'README.md'), 'utf8');
 /** Every command of README.md, and where it is run. A new one belongs here, and into a test. */
 const COMMANDS = {
   'npm start': 'dev.e2e.test.ts',
+  'helm install millrace helm/millrace --namespace millrace-system --create-namespace --wait': 'test/cluster',
+  'kubectl apply -f docs/operations/quick-start/databases.yaml': 'test/cluster',
+  'kubectl apply -f docs/operations/quick-start/instance.yaml': 'test/cluster',
+  'kubectl wait --for=condition=Ready syncinstance/demo --timeout=180s': 'test/cluster',
+  'kubectl get syncinstances': 'test/cluster',
+  'kubectl exec deployment/demo-api -- node /app/cli/millrace.mjs generate token -c /etc/millrace/service.yaml --subject alice':
+    'test/cluster',
+  'kubectl port-forward service/demo-api 8081:80': 'test/cluster',
   'npx millrace test-connections -c service.yaml': 'here',
   'npx millrace start -c service.yaml': 'here',
   'npx millrace start -r sync -c service.yaml': 'here',
@@ -62,7 +70,7 @@ test('every command and every code block of README.md is known here', () => {
     .filter((line) => line !== '');
   expect(commands.toSorted()).toEqual(Object.keys(COMMANDS).toSorted());
   const languages = [...README.matchAll(/^```(.*)$/gm)].map(([, language]) => language).filter((name) => name !== '');
-  expect(languages.toSorted()).toEqual(['sh', 'sh', 'sh', 'sql', 'yaml', 'yaml']);
+  expect(languages.toSorted()).toEqual(['sh', 'sh', 'sh', 'sh', 'sql', 'yaml', 'yaml']);
   expect(file('service.yaml')).toContain('replication:');
   expect(file('sync-config.yaml')).toContain('streams:');
 });

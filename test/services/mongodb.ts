@@ -91,7 +91,7 @@ function localRecipe(command: string, words: string[]): LocalRecipe {
 }
 
 /** On the PATH, downloaded by an earlier run, or downloaded now. */
-async function mongodProgram(): Promise<string> {
+export async function mongodProgram(): Promise<string> {
   const found = await findProgram('mongod', ['/opt/homebrew/bin', '/usr/local/bin']);
   if (found !== undefined) return found;
   const target = join(serversFolder(), 'mongodb', 'mongod');
