@@ -53,14 +53,18 @@ describe.skipIf(typeof cluster === 'string')('the quick start of README.md', () 
         forwarding = spawn('bash', ['-c', command], { env: kube.environment, cwd: REPOSITORY, stdio: 'ignore' });
         continue;
       }
-      answers.set(
-        command,
-        await run('bash', ['-c', command], {
-          timeoutMs: 240_000,
-          cwd: REPOSITORY,
-          environment: kube.environment,
-        }).catch(failure),
-      );
+      try {
+        answers.set(
+          command,
+          await run('bash', ['-c', command], { timeoutMs: 240_000, cwd: REPOSITORY, environment: kube.environment }),
+        );
+      } catch (error) {
+        throw new Error(
+          `${String(error)}
+${await stateOf(kube)}`,
+          { cause: error },
+        );
+      }
     }
     const answerOf = (start: string): string => [...answers].find(([command]) => command.startsWith(start))![1];
     expect(answerOf('kubectl get syncinstances')).toMatch(/demo +True +1\/1/);
@@ -81,13 +85,12 @@ describe.skipIf(typeof cluster === 'string')('the quick start of README.md', () 
     await kube.kubectl(['delete', 'syncinstance', 'demo', '--timeout=150s']);
     expect(await kube.kubectl(['get', 'deployments,jobs', '-l', 'millrace.dev/instance=demo', '-o', 'name'])).toBe('');
   }, 600_000);
-
-  /** With what the cluster looks like. */
-  async function failure(error: unknown): Promise<never> {
-    const state = await kube.kubectl(['get', 'all,syncinstances', '-A', '-o', 'wide']).catch(String);
-    const logs = await kube
-      .kubectl(['logs', '-l', 'app.kubernetes.io/name=millrace', '--tail=20', '--prefix'])
-      .catch(String);
-    throw new Error(`${String(error)}\n${state}\n${logs}`, { cause: error });
-  }
 });
+
+async function stateOf({ kubectl }: Cluster): Promise<string> {
+  const questions = [
+    ['get', 'all,syncinstances', '-A', '-o', 'wide'],
+    ['logs', '-l', 'app.kubernetes.io/name=millrace', '--tail=20', '--prefix'],
+  ];
+  return (await Promise.all(questions.map((words) => kubectl(words).catch(String)))).join('\n');
+}
