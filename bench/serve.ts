@@ -35,6 +35,7 @@ const ENCODING = process.env['ENCODING'] ?? 'identity';
 const TRANSPORT = (process.env['TRANSPORT'] ?? 'http') as 'http' | 'websocket';
 const AT_ONCE = Number(process.env['AT_ONCE'] ?? 10);
 const RUNS = Number(process.env['RUNS'] ?? 3);
+const SETTLE_MS = Number(process.env['SETTLE_MS'] ?? 30_000);
 const TURNS = Number(process.env['TURNS'] ?? 5);
 /** Returning clients that connect at the same time. */
 const ARRIVING = Number(process.env['ARRIVING'] ?? 50);
@@ -300,6 +301,9 @@ async function manyClients(): Promise<void> {
   }
   const connectSeconds = (performance.now() - connecting) / 1000;
   const connected = await worker.figures();
+  // V8 gives memory back by itself when a process has little to do.
+  await wait(scenarios.has('idle') ? SETTLE_MS : 0);
+  const settled = await worker.figures();
   const idle = await worker.figures(true);
   report('idle', {
     storage: STORAGE,
@@ -308,6 +312,7 @@ async function manyClients(): Promise<void> {
     clients: CLIENTS,
     connectSeconds,
     workerCpuMsPerConnect: (connected.cpuMs - empty.cpuMs) / CLIENTS,
+    settledRssMegabytes: settled.rssBytes / 1e6,
     workerRssMegabytes: idle.rssBytes / 1e6,
     workerHeapTotalMegabytes: idle.heapTotalBytes / 1e6,
     workerExternalMegabytes: idle.externalBytes / 1e6,

@@ -1,4 +1,5 @@
 /** `POST /sync/stream`: the sync session over HTTP (S-507). */
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TokenVerifier, VerifiedToken } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
@@ -70,8 +71,15 @@ export function addStreamRoute(
         sink,
       );
       sink.listen(session);
+      forgetHeaders(request.raw);
     },
   );
+}
+
+/** Node keeps them as long as the response lasts, which is as long as the stream: of ten thousand idle clients that is megabytes, mostly tokens. */
+function forgetHeaders(message: IncomingMessage): void {
+  message.rawHeaders.length = 0;
+  message.headers = {};
 }
 
 function notConnected(): Error {

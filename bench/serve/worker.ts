@@ -93,7 +93,7 @@ function figures(): WorkerFigures {
 process.on('message', (message: ToWorker) => {
   if ('notice' in message) heard(message.notice);
   else if ('collect' in message) {
-    (globalThis as { gc?: () => void }).gc?.();
+    (globalThis as { gc?: (options: object) => void }).gc?.({ type: 'major', flavor: 'last-resort' });
     setTimeout(() => process.send?.({ figures: figures() }), 200);
   } else process.send?.({ figures: figures() });
 });
