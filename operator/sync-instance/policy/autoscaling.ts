@@ -22,22 +22,25 @@ export interface Scaling {
 
 /**
  * How many API workers there should be. More at once; fewer when fewer have been enough for `scaleDownDelaySeconds`, and then as many as were needed at
- * most in that time. A worker that does not answer counts as full, so that nothing is taken away because of a lack of news.
+ * most in that time. A worker that does not answer counts as full when others would go, and as idle when more would come: a lack of news takes nothing
+ * away, and new workers that have yet to start are no reason for still more.
  */
 export function scaleApi({ autoscaling, replicas, present, pods, memory, now }: ScalingInput): Scaling {
   if (autoscaling === undefined) return { replicas, memory: null };
   const { minReplicas, maxReplicas, scaleDownDelaySeconds } = autoscaling;
   const bounded = (count: number): number => Math.min(maxReplicas, Math.max(minReplicas, count));
-  const workers = pods.filter(({ component, isTerminating }) => component === 'api' && !isTerminating);
+  const workers = pods.filter(
+    ({ component, isTerminating, pod }) => component === 'api' && !isTerminating && !hasEnded(pod.status?.phase),
+  );
   // Scaled to zero by hand, or not there yet: begin with what is allowed at least.
   const current = present ?? bounded(replicas);
   if (workers.length === 0) return { replicas: bounded(current), memory: null };
-  const needed = bounded(
+  const neededWith = (silent: 0 | 1): number =>
     Math.max(
-      byLoad(connectionLoad(workers, autoscaling.targetConnections), current),
-      byLoad(cpuLoad(workers, autoscaling.targetCPUPercent), current),
-    ),
-  );
+      byLoad(connectionLoad(workers, autoscaling.targetConnections, silent), current),
+      byLoad(cpuLoad(workers, autoscaling.targetCPUPercent, silent), current),
+    );
+  const needed = bounded(Math.max(neededWith(0), Math.min(current, neededWith(1))));
   if (needed >= bounded(current)) return { replicas: needed, memory: null };
   const since = memory?.sinceMs ?? now;
   const most = Math.max(needed, memory?.most ?? needed);
@@ -46,14 +49,17 @@ export function scaleApi({ autoscaling, replicas, present, pods, memory, now }: 
   return { replicas: Math.min(bounded(current), most), memory: null };
 }
 
-/** Load in units of one worker's target. */
-function connectionLoad(workers: readonly ObservedPod[], target: number): number {
-  return workers.reduce((sum, { report }) => sum + (report?.status?.api?.connections ?? target) / target, 0);
+/** An evicted pod stays for a while, but serves nobody. */
+const hasEnded = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
+
+/** Load in units of one worker's target; `silent`: that of a worker of which nothing is known. */
+function connectionLoad(workers: readonly ObservedPod[], target: number, silent: number): number {
+  return workers.reduce((sum, { report }) => sum + (report?.status?.api?.connections ?? silent * target) / target, 0);
 }
 
-function cpuLoad(workers: readonly ObservedPod[], percent: number | undefined): number {
+function cpuLoad(workers: readonly ObservedPod[], percent: number | undefined, silent: number): number {
   if (percent === undefined) return 0;
-  return workers.reduce((sum, { cpuShare }) => sum + (cpuShare === null ? 1 : (cpuShare * 100) / percent), 0);
+  return workers.reduce((sum, { cpuShare }) => sum + (cpuShare === null ? silent : (cpuShare * 100) / percent), 0);
 }
 
 function byLoad(load: number, current: number): number {

@@ -56,9 +56,11 @@ export function sourcesVerdict(facts: readonly SourceFact[], hasSyncConfig: bool
     return fails(REASONS.SourceFailed, `Source ${failed.name}: ${why}`);
   }
   const waiting = facts.filter(({ state }) => state !== 'Streaming');
-  const [first] = waiting;
+  // What is known to be wrong says more than what is not known.
+  const first = waiting.find(({ state }) => state !== 'Unknown') ?? waiting[0];
   if (first === undefined) return holds(REASONS.Streaming, 'The changes of all sources arrive.');
-  const names = waiting.map(({ name }) => name).join(', ');
+  const alike = waiting.filter(({ state }) => state === first.state);
+  const names = alike.map(({ name }) => name).join(', ');
   if (!hasSyncConfig)
     return fails(REASONS.NoSyncConfig, 'Sources are read as soon as a sync config is deployed: it says what is read.');
   switch (first.state) {

@@ -11,7 +11,7 @@ export type JobState =
   | { readonly state: 'succeeded'; readonly job: LiveJob }
   | { readonly state: 'failed'; readonly job: LiveJob; readonly atMs: number; readonly message: string };
 
-/** How a Job of the instance stands. One that is being deleted counts as missing, but see `isLeaving`. */
+/** How a Job of the instance stands; one that is being deleted too, until it is gone. */
 export function jobState(owned: readonly OwnedObject[], name: string): JobState {
   const found = owned.find(({ type, object }) => type === JOBS && object.metadata.name === name);
   if (found === undefined) return { state: 'missing' };

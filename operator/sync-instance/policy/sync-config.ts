@@ -71,7 +71,7 @@ function invalid(diagnostics: readonly Diagnostic[]): Verdict {
   const [first] = errors;
   if (first === undefined) return fails(REASONS.Invalid, 'The sync config does not compile.');
   const { code, line, column, message } = first;
-  const more = errors.length > 1 ? ` (and ${countOf(errors.length - 1, 'error')} more)` : '';
+  const more = errors.length > 1 ? ` (and ${countOf(errors.length - 1, 'more error')})` : '';
   return fails(
     REASONS.Invalid,
     `[${code}] line ${line}, column ${column}: ${message}${more}`.slice(0, LONGEST_MESSAGE),
@@ -246,10 +246,12 @@ function request(
     return wait(REASONS.WaitingForApproval, `The sync config waits for approval. ${how}`);
   }
   const { deployFailure: failure, deployed } = memory;
-  if (failure?.revision === revision && now - failure.atMs < DEPLOY_AGAIN_MS) {
+  if (failure?.revision === revision) {
     const error = { ...(failure.code === null ? {} : { code: failure.code }), message: failure.message };
     const result = wait(REASONS.DeployFailed, `An API worker refused the sync config: ${failure.message}`);
-    return { ...result, status: { ...pending, error } };
+    // It stays refused until it is accepted: else each attempt would change the condition twice.
+    const again = now - failure.atMs >= DEPLOY_AGAIN_MS && pods.some(isDeployTarget);
+    return { ...result, status: { ...pending, error }, deploy: again ? { text, revision } : null };
   }
   if (!pods.some(isDeployTarget))
     return wait(REASONS.WaitingForApiWorker, 'The sync config is deployed as soon as an API worker is ready.');
