@@ -20,6 +20,7 @@ import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
 import { loadInspectorFiles } from './inspector/inspector-files.ts';
 import { addInspectorRoutes } from './inspector/inspector-route.ts';
+import { followCompaction } from './feed/follow-compaction.ts';
 import { followRevocations } from './revocation/follow-revocations.ts';
 import { addWebSocketRoute } from './rsocket/websocket-route.ts';
 import { createSharedLines } from './session/shared-lines.ts';
@@ -193,6 +194,15 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       const code = isCodedError(error) ? error.code : undefined;
       metrics.storageFailed(code ?? 'unknown');
       log.error({ error, code }, 'The list of revoked tokens cannot be read; trying again');
+    },
+  });
+  followCompaction({
+    store: storage.compaction,
+    clock,
+    signal: stop.signal,
+    onRun() {
+      pages.forget();
+      return feed.recount();
     },
   });
   await server.listen({ port: config.port, host: config.host ?? '::' });

@@ -84,6 +84,13 @@ function program(): Command {
       const { migrateUp } = await import('./one-shot.ts');
       await migrateUp(flagsOf(options), options);
     });
+  withConfig(root.command('compact'))
+    .description('shorten the history of all buckets in bucket storage once, then exit; the service may run meanwhile')
+    .addOption(instanceOption())
+    .action(async (options: ConfigOptions & InstanceOptions) => {
+      const { compact } = await import('./compact.ts');
+      await compact(flagsOf(options), options);
+    });
   withConfig(root.command('teardown'))
     .description('destroy what this instance created: replication slots and everything in bucket storage')
     .argument('[confirmation]', 'the literal word TEARDOWN')

@@ -26,6 +26,8 @@ export function storageFiguresPart(options: {
     metrics.powersync_operation_storage_size_bytes.set(operationBytes);
     metrics.powersync_parameter_storage_size_bytes.set(parameterBytes);
     metrics.powersync_replication_storage_size_bytes.set(rowStateBytes);
+    const run = await options.storage().compaction.lastRun();
+    metrics.millrace_compaction_last_success_timestamp_seconds.set((run?.lastSuccessMs ?? 0) / 1000);
     return true;
   };
   const run = async (): Promise<void> => {

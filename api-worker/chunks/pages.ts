@@ -18,6 +18,8 @@ export interface Page {
   readonly runs: readonly OperationRun[];
   /** Everything in (after, coveredTo] is in it. */
   readonly coveredTo: number;
+  /** No checkpoint below this op can be completed with what is in it (`Chunk.needs`); 0: any can. */
+  readonly needs: number;
   /** Totals of the bucket as of each run, to tell whether what was read is what was announced (S-426). */
   readonly totals: readonly BucketTotals[];
   readonly counts: OperationCounts;
@@ -43,6 +45,8 @@ export interface ChunkPages {
     maxBytes: number,
     done: (result: PageResult) => void,
   ): Page | null;
+  /** Storage has shorter ones now; what is kept stays right, and is read anew. */
+  forget(): void;
   /** The page as lines, encoded once for all sessions. */
   lines(page: Page, encoding: LineEncoding, hasMore: boolean): readonly EncodedLine[];
   figures(): {
@@ -186,8 +190,16 @@ export function createChunkPages({ reader, concurrency, cacheBytes }: ChunkPages
     return made;
   };
 
+  const forget = (): void => {
+    for (const entry of cache.values()) entry.evicted = true;
+    cache.clear();
+    newest = null;
+    bytes = 0;
+  };
+
   return {
     read,
+    forget,
     lines,
     figures: () => ({ bytes, hits, shared, misses, waiting: limit.waiting }),
   };
@@ -201,7 +213,9 @@ function asBuffer(bytes: Uint8Array): Buffer {
 function createPage(bucketName: string, after: number, upTo: number, chunks: readonly Chunk[], more: boolean): Page {
   const runs: OperationRun[] = [];
   const totals: BucketTotals[] = [];
+  let needs = 0;
   for (const chunk of chunks) {
+    needs = Math.max(needs, chunk.needs ?? 0);
     const run = cutRun(
       { lastOp: chunk.lastOp, count: chunk.count, operations: asBuffer(chunk.operations) },
       chunk.firstOp,
@@ -213,7 +227,7 @@ function createPage(bucketName: string, after: number, upTo: number, chunks: rea
     totals.push(chunk.totals);
   }
   const coveredTo = more ? Math.min(chunks.at(-1)?.lastOp ?? after, upTo) : upTo;
-  return pageOf(bucketName, after, runs, totals, coveredTo);
+  return pageOf({ bucketName, after, runs, totals, coveredTo, needs });
 }
 
 function cutRun(run: OperationRun, firstOp: number, after: number, upTo: number): OperationRun {
@@ -222,22 +236,16 @@ function cutRun(run: OperationRun, firstOp: number, after: number, upTo: number)
   return { lastOp: cut.lastOp, count: cut.count, operations: cut.bytes };
 }
 
-function pageOf(
-  bucketName: string,
-  after: number,
-  runs: readonly OperationRun[],
-  totals: readonly BucketTotals[],
-  coveredTo: number,
-): Page {
+function pageOf(content: Omit<Page, 'counts' | 'operations' | 'bytes' | 'lines'>): Page {
   const counts = { put: 0, remove: 0, move: 0, clear: 0 };
   let bytes = 0;
   let operations = 0;
-  for (const run of runs) {
+  for (const run of content.runs) {
     countOperations(run.operations, counts);
     bytes += run.operations.length;
     operations += run.count;
   }
-  return { bucketName, after, runs, totals, coveredTo, counts, operations, bytes, lines: new Map() };
+  return { ...content, counts, operations, bytes, lines: new Map() };
 }
 
 /** Bytes of lines that are not the page's own buffers. */
@@ -259,5 +267,6 @@ function clip(page: Page, upTo: number): Page {
     if (kept.count > 0) runs.push(kept);
     if (run.lastOp > upTo) break;
   }
-  return pageOf(page.bucketName, page.after, runs, page.totals.slice(0, runs.length), upTo);
+  const { bucketName, after, needs } = page;
+  return pageOf({ bucketName, after, runs, totals: page.totals.slice(0, runs.length), coveredTo: upTo, needs });
 }

@@ -41,6 +41,8 @@ export interface Feed {
   ): Holder;
   release(bucket: HeldBucket, holder: BucketHolder): void;
   loadTotals(buckets: readonly HeldBucket[]): Promise<void>;
+  /** As `HeldBuckets.recount`. */
+  recount(): Promise<void>;
   totalsAt(buckets: readonly HeldBucket[], op: number): Promise<BucketTotals[]>;
   /** As `LookupCache.read`. */
   readLookups(
@@ -159,6 +161,7 @@ export function createFeed(options: FeedOptions): Feed & { figures(): FeedFigure
     hold: buckets.hold,
     release: buckets.release,
     loadTotals: buckets.load,
+    recount: buckets.recount,
     totalsAt: buckets.totalsAt,
     readLookups: lookups.read,
     unfollowLookup: lookups.unfollow,

@@ -34,6 +34,8 @@ export interface HeldBuckets {
   totalsAt(buckets: readonly HeldBucket[], op: number): Promise<BucketTotals[]>;
   /** Enters the changes of one commit; calls `changed` for each bucket that is held. */
   apply(changes: readonly (BucketRef & BucketTotals)[], changed: (bucket: HeldBucket) => void): void;
+  /** Reads anew how many operations compaction has taken away of what is held; the rest of the totals does not depend on it. */
+  recount(): Promise<void>;
   /** Reads everything held as of `op`; the returned function enters it, once the feed goes to `op`. */
   prepareReset(op: number): Promise<(changed: (bucket: HeldBucket) => void) => void>;
 }
@@ -101,8 +103,20 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
     for (const change of changes) {
       const bucket = byDefinition.get(change.definition)?.get(change.key);
       if (bucket === undefined) continue;
-      bucket.totals = { lastOp: change.lastOp, count: change.count, checksum: change.checksum };
+      const removed = bucket.totals?.removed;
+      const { lastOp, count, checksum } = change;
+      bucket.totals = { lastOp, count, checksum, ...(removed === undefined ? {} : { removed }) };
       changed(bucket);
+    }
+  };
+
+  const recount: HeldBuckets['recount'] = async () => {
+    resting.clear();
+    const all = [...byDefinition.values()].flatMap((keys) => [...keys.values()]);
+    const values = await totals.readMany(all, currentOp());
+    for (const [index, bucket] of all.entries()) {
+      const { removed } = values[index]!;
+      if (bucket.totals !== null && removed !== undefined) bucket.totals = { ...bucket.totals, removed };
     }
   };
 
@@ -135,6 +149,7 @@ export function createHeldBuckets(reader: Pick<BucketReader, 'totals'>, currentO
     load,
     totalsAt: (buckets, op) => totals.readMany(buckets, op),
     apply,
+    recount,
     prepareReset,
   };
 }

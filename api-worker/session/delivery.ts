@@ -14,6 +14,8 @@ export interface Delivery {
   readonly sentPages: number;
   /** Priorities announced and not completed yet. */
   readonly openLevels: readonly number[];
+  /** Why it is unservable: compaction took away what was there below this op. 0: not that. */
+  readonly needs: number;
   /**
    * Goes on sending. `waiting`: for a page, `onPage` will be called. `blocked`: until the sink is writable. `done`: everything was sent but the
    * completion. `unservable`: what storage has is not what was announced (S-425, S-426).
@@ -70,6 +72,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   let reads = 0;
   let cancelled = false;
   let sentPages = 0;
+  let needs = 0;
 
   const request = (slot: Slot): void => {
     const wanted = Math.max(SMALLEST_PAGE_BYTES, slot.target.count * OPERATION_BYTES);
@@ -111,6 +114,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const send = (slot: Slot, page: Page): boolean => {
     const { bucket, target } = slot;
     const last = page.runs.at(-1);
+    if (page.needs > op) {
+      needs = page.needs;
+      return false;
+    }
     const isLast = page.coveredTo >= target.lastOp || last?.lastOp === target.lastOp;
     if (isLast && !matches(page, target)) return false;
     if (last === undefined) return false;
@@ -149,6 +156,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     get openLevels() {
       return levels;
+    },
+    get needs() {
+      return needs;
     },
     step,
     cancel() {

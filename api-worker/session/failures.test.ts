@@ -117,6 +117,47 @@ describe('after the first line', () => {
   });
 });
 
+test('what compaction has taken away of a checkpoint is not completed; one that has what replaced it is (S-425)', async () => {
+  harness = await startHarness();
+  harness.commit({ changes: [row('a'), row('b')] });
+  const { storage } = harness;
+  const { chunks } = await storage.reader.chunks({ definition: GLOBAL, key: '[]' }, 0, storage.op, 1e6);
+  // Replaced by an operation of the next commit, of which this worker has not heard when it announces.
+  let isCompacted = false;
+  storage.beforeRead = (what) => {
+    if (what !== 'chunks' || isCompacted) return;
+    isCompacted = true;
+    const { op } = storage.commit({ changes: [{ ...row('other'), key: '["other"]' }] });
+    storage.replaceChunks(
+      GLOBAL,
+      '[]',
+      chunks.map((chunk) => ({ ...chunk, needs: op })),
+    );
+  };
+  const client = harness.client('u1', { encoding: 'ndjson' });
+  await client.connect();
+  await client.until(() => client.completedOp !== null);
+  expect(client.completedOp).toBe(String(storage.op));
+  expect(client.visible.has('items/b')).toBe(true);
+  const kinds = client.lines.map((line) => Object.keys(line)[0]);
+  expect(kinds.slice(0, 2)).toEqual(['checkpoint', 'checkpoint_diff']);
+});
+
+test('the announced count is without what compaction has taken away (S-424, S-622)', async () => {
+  harness = await startHarness();
+  harness.commit({ changes: [row('a')] });
+  const { storage } = harness;
+  const { totals } = storage.reader;
+  Object.assign(storage.reader, {
+    totals: async (...words: Parameters<typeof totals>) =>
+      (await totals(...words)).map((each) => (each.count === 0 ? each : { ...each, count: 10, removed: 9 })),
+  });
+  const client = harness.client('u1', { encoding: 'ndjson' });
+  await client.connect();
+  await client.until(() => client.completedOp !== null);
+  expect([...client.tracked!.buckets.values()].map(({ count }) => count).filter((count) => count > 0)).toEqual([1]);
+});
+
 describe('a deployment that does not fit its plan (PSYNC_S0001)', () => {
   test.each(['bucket', 'lookup'])('without the definition of a %s', async (kind) => {
     harness = await startHarness();

@@ -7,7 +7,7 @@ import type { ActiveDefinition, ActiveVersion } from '../feed/active-version.ts'
 import type { Feed } from '../feed/feed.ts';
 import type { BucketHolder, Follower } from '../feed/follower.ts';
 import type { HeldBucket } from '../feed/held-buckets.ts';
-import { sameReasons, type SharedLines } from './shared-lines.ts';
+import { receivedBy, sameReasons, type SharedLines } from './shared-lines.ts';
 
 export interface SessionBucket extends BucketHolder {
   readonly held: HeldBucket;
@@ -219,7 +219,7 @@ function isTold({ told, priority, reasons }: SessionBucket, totals: BucketTotals
   return (
     told !== null &&
     told.checksum === totals.checksum &&
-    told.count === totals.count &&
+    told.count === receivedBy(totals) &&
     told.priority === priority &&
     sameReasons(told.subscriptions, reasons)
   );

@@ -71,8 +71,8 @@ export function startSession(
   let fresh = false;
   /** Pages sent when the present delivery was interrupted last. */
   let interruptedAt = 0;
-  /** The checkpoint before could not be served. */
-  let recovering = false;
+  /** The checkpoint before could not be served. After a compaction a newer one can, even if nothing new is in it. */
+  let recovering: 'no' | 'from compaction' | 'from a mismatch' = 'no';
   /** What came up and was not acted on yet. Changed buckets are noted in the holdings. */
   const news = { lookups: false, writeCheckpoint: false, urgent: false };
   const newestPosition = newestOf(requestedPositions);
@@ -297,11 +297,10 @@ export function startSession(
     news.urgent = false;
     fresh = false;
     const { entries, buckets, removed } = holdings.announce(full, op, (bucket) => totalsOf(bucket)!);
-    if (!full && entries.length === 0 && removed.length === 0 && number === announced?.writeCheckpoint) {
-      if (recovering) throw mismatch(op);
-      return;
-    }
-    recovering = false;
+    const isNothingNew = !full && entries.length === 0 && removed.length === 0 && number === announced?.writeCheckpoint;
+    if (isNothingNew && recovering === 'from a mismatch') throw mismatch(op);
+    if (isNothingNew && recovering === 'no') return;
+    recovering = 'no';
     announced = { op, version: version.version, writeCheckpoint: number, streamsText };
     if (full) add(sink.encoding.checkpoint({ lastOpId: op, writeCheckpoint: number, buckets: entries, streams }));
     else add(shared.diff(sink.encoding, { lastOpId: op, writeCheckpoint: number, updated: entries, removed }));
@@ -360,12 +359,13 @@ export function startSession(
   }
 
   /** What was announced cannot be sent any more: only a newer checkpoint can (S-425, S-426). */
-  function recover({ op }: Delivery): void {
+  function recover({ op, needs }: Delivery): void {
     state = 'loading';
     feed.refresh().then(
       () => {
-        if ((feed.current?.op ?? 0) <= op) return on('failed', mismatch(op));
-        recovering = true;
+        const now = feed.current?.op ?? 0;
+        if (now <= op || now < needs) return on('failed', mismatch(op));
+        recovering = needs > op ? 'from compaction' : 'from a mismatch';
         interruptedAt = -1;
         news.urgent = true;
         news.writeCheckpoint = true;

@@ -42,7 +42,7 @@ export function createSharedLines(): SharedLines {
       if (
         known !== undefined &&
         known.checksum === totals.checksum &&
-        known.count === totals.count &&
+        known.count === receivedBy(totals) &&
         known.priority === priority &&
         sameReasons(known.subscriptions, reasons)
       ) {
@@ -51,7 +51,7 @@ export function createSharedLines(): SharedLines {
       const entry = {
         bucket: bucket.name,
         checksum: totals.checksum,
-        count: totals.count,
+        count: receivedBy(totals),
         priority,
         subscriptions: reasons,
       };
@@ -105,4 +105,9 @@ export function sameReasons(a: readonly SubscriptionReason[], b: readonly Subscr
       return false;
   }
   return true;
+}
+
+/** What a client that begins now receives of a bucket (S-622). */
+export function receivedBy({ count, removed = 0 }: BucketTotals): number {
+  return count - removed;
 }

@@ -11,6 +11,7 @@ import type {
   ReachedWriteCheckpoint,
 } from '#core/bucket-storage/contract.ts';
 import { NOTICE_LIST_LIMIT } from '#core/bucket-storage/contract.ts';
+import type { CompactionStore } from '#core/bucket-storage/compaction-store.ts';
 import type { RecordedRevocation, RevocationStore } from '#core/bucket-storage/revocation-store.ts';
 import type { DeployedDefinition, DeployedVersion, SyncConfigStore } from '#core/bucket-storage/sync-config-store.ts';
 import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
@@ -44,6 +45,7 @@ export interface FakeStorage {
   readonly configs: SyncConfigStore;
   readonly writeCheckpoints: WriteCheckpointStore;
   readonly revocations: RevocationStore;
+  readonly compaction: Pick<CompactionStore, 'lastRun'>;
   deploy(version: number, definitions: readonly DeployedDefinition[], plan: unknown): void;
   /** Makes a commit visible and answers its notice; the test decides whether the worker hears of it. */
   commit(commit: FakeCommit): CommitNotice;
@@ -258,6 +260,7 @@ export function createFakeStorage(options: FakeStorageOptions = {}): FakeStorage
     configs,
     writeCheckpoints,
     revocations,
+    compaction: { lastRun: () => Promise.resolve(null) },
     deploy(number, definitions, plan) {
       versions.set(number, {
         version: number,

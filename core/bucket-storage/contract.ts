@@ -9,12 +9,14 @@
  * - I1 An operation is visible to readers only when its id is not above `Checkpoint.op` (G1, S-402).
  * - I2 Whatever becomes visible later has a greater id than any announced `Checkpoint.op` (G7, S-400).
  * - I3 Every write of a source happens in one storage transaction that also checks the source's epoch (G6).
- * - I4 Chunks never change and never span a commit. `totals` in a chunk are those of its bucket up to its `lastOp`.
+ * - I4 Chunks never span a commit, and only compaction rewrites them (compaction-store.ts). `totals` in a chunk are those of its bucket
+ *   up to its `lastOp`, and never change.
  * - I5 A position and the data it covers are stored in the same transaction (G5, R-31).
  *
  * Op ids are JS numbers: whole, positive, below 2^53.
  */
 import type { StorageClaim } from './claim.ts';
+import type { CompactionStore } from './compaction-store.ts';
 import type { RevocationStore } from './revocation-store.ts';
 import type { StorageInspection } from './inspection.ts';
 import type { SyncConfigStore } from './sync-config-store.ts';
@@ -31,6 +33,8 @@ export interface BucketTotals {
   readonly lastOp: number;
   readonly count: number;
   readonly checksum: number;
+  /** How many of `count` compaction has taken away (S-424): a client that begins now gets `count - removed`. Only readers tell; absent: 0. */
+  readonly removed?: number;
 }
 
 /** A run of operations of one bucket, from one flush, in wire form (core/protocol/operations.ts). */
@@ -44,6 +48,11 @@ export interface Chunk extends BucketRef {
   readonly totals: BucketTotals;
   /** Consecutive BSON array elements with keys "0", "1", …: the content of the `data` array of a BSON line. */
   readonly operations: Uint8Array;
+  /**
+   * Absent: as it was written. Else compaction replaced operations in it by MOVE or CLEAR, because of operations up to this one: no
+   * checkpoint below it can be completed with what is left (S-425, S-426).
+   */
+  readonly needs?: number;
 }
 
 /** What one source row contributes to one lookup key from `op` on; `values: null` withdraws it. */
@@ -282,7 +291,10 @@ export interface BucketReader {
    * by later commits.
    */
   noticesAfter(op: number, limit: number): Promise<readonly CommitNotice[] | 'gap'>;
-  /** Totals as of `op` (or the visible checkpoint, if that is lower), in the order of the buckets. At most 10,000 buckets. */
+  /**
+   * Totals as of `op` (or the visible checkpoint, if that is lower), in the order of the buckets. At most 10,000 buckets. Where compaction
+   * has taken away how a bucket was at `op`, the oldest totals that are left, with `lastOp` above `op`; its chunks then say what they need.
+   */
   totals(buckets: readonly BucketRef[], op: number): Promise<BucketTotals[]>;
   /**
    * Chunks of one bucket that hold operations in (after, upTo], in order, up to about `maxBytes`, at least one when there is
@@ -314,6 +326,7 @@ export interface BucketStorage {
   readonly revocations: RevocationStore;
   /** Whose it is (O-69). */
   readonly claim: StorageClaim;
+  readonly compaction: CompactionStore;
   /**
    * Takes over a source: raises its epoch, waits out or ends an unfinished transaction of the former writer (within 5 s even when
    * that process is stopped), and removes everything the former writer did not commit: chunks, lookups, row states.

@@ -246,15 +246,16 @@ export const METRICS = {
   },
   millrace_compaction_last_success_timestamp_seconds: {
     kind: 'gauge',
-    owner: 'compactor',
+    // The compactor ends with its run; whoever leads a source is there to be asked.
+    owner: 'replicator',
     reference: 'O-185',
-    help: 'End of the last successful run',
+    help: 'End of the last compaction that succeeded; 0: none yet',
   },
   millrace_compaction_buckets_total: { kind: 'counter', owner: 'compactor', help: 'Compacted buckets' },
   millrace_compaction_operations_removed_total: {
     kind: 'counter',
     owner: 'compactor',
-    help: 'Operations compacted away',
+    help: 'Operations whose data is gone, or that are gone altogether',
   },
 } as const satisfies Record<string, MetricDefinition>;
 

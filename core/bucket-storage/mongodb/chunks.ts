@@ -67,6 +67,7 @@ export function chunkOf(document: ChunkDocument): Chunk {
     checksum: document.c,
     totals: { lastOp, count: document.tn, checksum: document.tc },
     operations: decompressOperations({ bytes: bytesOf(document.d), rawLength: document.z ?? 0 }),
+    ...(document.m === undefined ? {} : { needs: document.m }),
   };
 }
 

@@ -55,7 +55,7 @@ function usedVersions({ versions }: Collections, { active, processing }: Instanc
 
 /** What has ended writes nothing any more, so what is removed does not come back. */
 async function* unusedDefinitions(
-  { definitions, chunks, lookups }: Collections,
+  { definitions, chunks, lookups, compacted }: Collections,
   { next }: Instance,
   used: readonly VersionDocument[],
 ): AsyncGenerator<void> {
@@ -66,6 +66,7 @@ async function* unusedDefinitions(
     const some = () =>
       kind === 'bucket' ? deleteSome(chunks, range, CHUNKS_PER_STEP) : deleteSome(lookups, range, SMALL_PER_STEP);
     while ((await some()) > 0) yield;
+    while ((await deleteSome(compacted, range, SMALL_PER_STEP)) > 0) yield;
     await definitions.deleteOne({ _id });
     yield;
   }

@@ -18,6 +18,8 @@ export interface ChunkDocument {
   d: Binary | Buffer;
   /** Length of the operations before compression. */
   z?: number;
+  /** `Chunk.needs`. */
+  m?: number;
   /** Stream and last op, only of flushes that were not final: what a take-over has to remove, if no commit followed. */
   u?: number;
   o?: number;
@@ -158,6 +160,20 @@ export interface RevocationDocument {
   last?: number;
 }
 
+/** `_id`: `bucketPrefix`. How far a bucket was compacted, and how many of its operations are gone. */
+export interface CompactedDocument {
+  _id: string;
+  removed?: number;
+  lastOp?: number;
+  count?: number;
+}
+
+export interface CompactionRunDocument {
+  _id: string;
+  endedMs: number;
+  lastSuccessMs?: number;
+}
+
 /** One, or none. */
 export interface ClaimDocument {
   _id: string;
@@ -278,6 +294,8 @@ export interface Collections {
   readonly tables: Collection<TableDocument>;
   readonly writeCheckpoints: Collection<WriteCheckpointDocument>;
   readonly revocations: Collection<RevocationDocument>;
+  readonly compacted: Collection<CompactedDocument>;
+  readonly compactionRuns: Collection<CompactionRunDocument>;
   readonly migrations: Collection<MigrationDocument>;
   readonly claim: Collection<ClaimDocument>;
 }
@@ -301,6 +319,8 @@ export const COLLECTION_NAMES = {
   tables: 'tables',
   writeCheckpoints: 'write_checkpoints',
   revocations: 'revocations',
+  compacted: 'compacted_buckets',
+  compactionRuns: 'compaction_runs',
   migrations: 'migrations',
   claim: 'claim',
 } as const;
@@ -325,6 +345,8 @@ export function collectionsOf(db: Db): Collections {
     tables: db.collection(names.tables),
     writeCheckpoints: db.collection(names.writeCheckpoints, int64),
     revocations: db.collection(names.revocations),
+    compacted: db.collection(names.compacted),
+    compactionRuns: db.collection(names.compactionRuns),
     migrations: db.collection(names.migrations),
     claim: db.collection(names.claim),
   };

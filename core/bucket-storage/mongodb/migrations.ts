@@ -5,6 +5,7 @@ import type { Collections } from './documents.ts';
 import { isDuplicateKey } from './failure.ts';
 import { migration as collections0001 } from './migrations/0001-collections.ts';
 import { migration as revocations0002 } from './migrations/0002-revocations.ts';
+import { migration as compaction0003 } from './migrations/0003-compaction.ts';
 
 export interface Migration {
   /** Number and what it does. */
@@ -15,7 +16,7 @@ export interface Migration {
 }
 
 /** Append only: what was released never changes. */
-export const MIGRATIONS: readonly Migration[] = [collections0001, revocations0002];
+export const MIGRATIONS: readonly Migration[] = [collections0001, revocations0002, compaction0003];
 
 const LOCK = 'lock';
 /** Without renewal the lock is free after this; by the server's clock. */

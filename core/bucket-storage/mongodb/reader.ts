@@ -1,8 +1,10 @@
 /** Reads for API workers: only what is visible. */
 import type { BucketReader, BucketRef, BucketTotals, Chunk } from '../contract.ts';
 import { expectedSizes, readPage, totalsAsOf } from './chunks.ts';
+import { oldestLeft, removedFrom } from './compacted.ts';
 import type { Collections } from './documents.ts';
 import { coded } from './failure.ts';
+import { bucketPrefix } from './ids.ts';
 import { lookupsAsOf } from './lookups.ts';
 import { noticeOf } from './notice-lists.ts';
 import { type RecentReader, recentChunks, withRecentTotals } from './recent-view.ts';
@@ -30,19 +32,31 @@ export function createReader(collections: Collections, recent: RecentReader): Bu
     const view = await recent.through(op);
     // What is not published yet may have any id above it.
     const at = Math.min(op, view.through);
-    const settled = await totalsAsOf(collections, buckets, Math.min(at, view.settled));
-    return buckets.map((bucket, index) => withRecentTotals(view, bucket, settled[index]!, at));
+    const [settled, removed] = await Promise.all([
+      totalsAsOf(collections, buckets, Math.min(at, view.settled)),
+      removedFrom(collections, buckets),
+    ]);
+    const found = buckets.map((bucket, index) => withRecentTotals(view, bucket, settled[index]!, at));
+    const empty = buckets.filter((_, index) => found[index]!.lastOp === 0);
+    // After they were looked for in vain: what is gone has left something behind by then.
+    const left = await oldestLeft(collections, empty, at);
+    return buckets.map((bucket, index) => {
+      const totals = found[index]!.lastOp === 0 ? (left.get(bucketPrefix(bucket)) ?? found[index]!) : found[index]!;
+      const gone = removed.get(bucketPrefix(bucket)) ?? 0;
+      return gone === 0 ? totals : { ...totals, removed: gone };
+    });
   };
 
   const chunks: BucketReader['chunks'] = async (bucket, after, upTo, maxBytes) => {
     const view = await recent.through(upTo);
     const end = Math.min(upTo, view.through);
-    const settled = Math.min(end, view.settled);
     const page: { chunks: Chunk[]; more: boolean } =
-      after >= settled
+      after >= Math.min(end, view.settled)
         ? { chunks: [], more: false }
-        : await readPage(collections, sizes, bucket, after, settled, maxBytes);
-    if (!page.more) page.chunks.push(...recentChunks(view, bucket, after, end));
+        : await readPage(collections, sizes, bucket, after, end, maxBytes);
+    // What was moved meanwhile is in both, and may have been compacted there.
+    const last = page.chunks.at(-1)?.lastOp ?? after;
+    if (!page.more) page.chunks.push(...recentChunks(view, bucket, last, end));
     return page;
   };
 

@@ -7,6 +7,7 @@ import type { BucketStorage, StorageFigures } from '../contract.ts';
 import { type Actor, type ChangeDependencies, createActor, readInstance } from './changes.ts';
 import { createClaim } from './claim.ts';
 import { clearStopped } from './clearing.ts';
+import { createCompactionStore } from './compaction.ts';
 import { type ConnectionOptions, connect } from './connection.ts';
 import { type Collections, COLLECTION_NAMES, collectionsOf } from './documents.ts';
 import { coded } from './failure.ts';
@@ -74,6 +75,7 @@ export async function openMongodbStorage(options: MongodbStorageOptions): Promis
     inspection: createInspection(collections),
     revocations: createRevocationStore(client, collections, clock),
     claim: createClaim(collections, clock),
+    compaction: createCompactionStore(client, collections),
     takeOver: (source, ownerOfSource) =>
       coded(async () => {
         const taken = await takeSource(dependencies, source, ownerOfSource);

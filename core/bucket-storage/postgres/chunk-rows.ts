@@ -12,11 +12,12 @@ export interface ChunkRow {
   readonly checksum: number;
   readonly total_count: number;
   readonly total_checksum: number;
+  readonly needs_op: number | null;
   /** Base64. */
   readonly operations: string;
 }
 
-const PLAIN_COLUMNS = 'key, key_whole, first_op, last_op, count, checksum, total_count, total_checksum';
+const PLAIN_COLUMNS = 'key, key_whole, first_op, last_op, count, checksum, total_count, total_checksum, needs_op';
 /** Columns of a `ChunkRow` as stored, for inner queries that only choose rows. */
 export const CHUNK_COLUMNS = `${PLAIN_COLUMNS}, operations`;
 /** The same as answered. */
@@ -32,10 +33,23 @@ export function chunkOf(definition: number, row: ChunkRow): Chunk {
     checksum: row.checksum,
     totals: { lastOp: row.last_op, count: row.total_count, checksum: row.total_checksum },
     operations: Buffer.from(row.operations, 'base64'),
+    ...(row.needs_op === null ? {} : { needs: row.needs_op }),
   };
 }
 
-type CopiedChunk = [Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer?];
+type CopiedChunk = [
+  Buffer,
+  Buffer | null,
+  Buffer,
+  Buffer,
+  Buffer,
+  Buffer,
+  Buffer,
+  Buffer,
+  Buffer | null,
+  Buffer,
+  Buffer?,
+];
 
 /**
  * The columns of `CHUNK_COLUMNS`, in binary COPY. The operations are a buffer of their own: chunks are cached one by one. `extra` is told of
@@ -44,7 +58,8 @@ type CopiedChunk = [Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer, Buffe
 export function chunksOfCopy(definition: number, bytes: Buffer, extra?: (field: Buffer) => void): Chunk[] {
   const chunks: Chunk[] = [];
   for (const row of copiedRows(bytes)) {
-    const [key, whole, first, last, count, checksum, totalCount, totalChecksum, operations, rest] = row as CopiedChunk;
+    const [key, whole, first, last, count, checksum, totalCount, totalChecksum, needs, operations, rest] =
+      row as CopiedChunk;
     if (extra && rest) extra(rest);
     const lastOp = readInt8(last);
     chunks.push({
@@ -56,6 +71,7 @@ export function chunksOfCopy(definition: number, bytes: Buffer, extra?: (field: 
       checksum: readInt8(checksum),
       totals: { lastOp, count: readInt8(totalCount), checksum: readInt8(totalChecksum) },
       operations: Buffer.from(operations),
+      ...(needs === null ? {} : { needs: readInt8(needs) }),
     });
   }
   return chunks;

@@ -20,7 +20,7 @@ export async function clearStopped(database: Database, clock: Clock, budgetMs: n
     text: `SELECT id, since FROM powersync.definitions WHERE id NOT IN (${USED}) ORDER BY id`,
   });
   for (const { id, since } of ended) {
-    for (const step of [CLEAR_CHUNKS, CLEAR_LOOKUPS]) {
+    for (const step of [CLEAR_CHUNKS, CLEAR_COMPACTED, CLEAR_LOOKUPS]) {
       if (await exhausted(database, clock, deadline, step, [id])) return true;
     }
     const last = await isLastOfGroup(database, since, id);
@@ -50,6 +50,7 @@ async function exhausted(
 const clearStep = (table: string, condition: string): string => `DELETE FROM powersync.${table}
   WHERE ctid = ANY(ARRAY(SELECT ctid FROM powersync.${table} WHERE ${condition} LIMIT ${STEP_ROWS}))`;
 const CLEAR_CHUNKS = clearStep('bucket_data', 'definition = $1');
+const CLEAR_COMPACTED = clearStep('compacted_buckets', 'definition = $1');
 const CLEAR_LOOKUPS = clearStep('lookups', 'lookup = $1');
 const CLEAR_STATES = clearStep('row_states', 'key >= $1 AND key < $2');
 

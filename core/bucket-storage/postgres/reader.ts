@@ -6,7 +6,7 @@ import { CHUNK_ANSWER, CHUNK_COLUMNS, chunkOf, chunksOfCopy, type ChunkRow } fro
 import type { Database, Statement } from './database.ts';
 import { indexKey } from './key-text.ts';
 import { noticeOf, type CommitRow } from './notice-lists.ts';
-import { bounded, totalsQuery } from './writer-reads.ts';
+import { bounded } from './writer-reads.ts';
 
 /** Chunks looked at for one page: small ones fill a page by their number, not by their bytes. */
 const MIN_PAGE_ROWS = 16;
@@ -27,8 +27,14 @@ export function createReader(database: Database): BucketReader {
         int4Array(buckets, (bucket) => bucket.definition),
         textArray(buckets, (bucket) => indexKey(bucket.key)),
       ];
-      const rows = await database.readTuples<[lastOp: number, count: number, checksum: number]>(TOTALS, [...keys, op]);
-      return rows.map(([lastOp, count, checksum]) => ({ lastOp, count, checksum }));
+      const rows = await database.readTuples<[lastOp: number, count: number, checksum: number, removed: number]>(
+        TOTALS,
+        [...keys, op],
+      );
+      return rows.map(([lastOp, count, checksum, removed]) => ({
+        ...{ lastOp, count, checksum },
+        ...(removed === 0 ? {} : { removed }),
+      }));
     },
     chunks: (bucket, after, upTo, maxBytes) => readChunks(database, bucket, after, upTo, maxBytes),
     lookups: (keys, op) => readLookups(database, keys, op),
@@ -42,9 +48,23 @@ const CHECKPOINT: Statement = {
 
 const VISIBLE = '(SELECT visible_op FROM powersync.instance WHERE id = 1)';
 
+/**
+ * `o`: where nothing that old is left of a bucket, its oldest chunk, if compaction made that stand for what was there. One statement, so
+ * that what is gone has left something behind.
+ */
 const TOTALS: Statement = {
   name: 'totals',
-  text: totalsQuery('', 'unnest($1::int[], $2::text[])', `AND d.last_op <= least($3::bigint, ${VISIBLE})`),
+  text: `SELECT coalesce(c.last_op, o.last_op, 0), coalesce(c.total_count, o.total_count, 0),
+      coalesce(c.total_checksum, o.total_checksum, 0), coalesce(k.removed, 0)
+    FROM unnest($1::int[], $2::text[]) WITH ORDINALITY AS b(definition, key, n)
+    LEFT JOIN LATERAL (SELECT d.last_op, d.total_count, d.total_checksum FROM powersync.bucket_data d
+      WHERE d.definition = b.definition AND d.key = b.key AND d.last_op <= least($3::bigint, ${VISIBLE})
+      ORDER BY d.last_op DESC LIMIT 1) c ON true
+    LEFT JOIN LATERAL (SELECT d.last_op, d.total_count, d.total_checksum, d.first_op, d.needs_op FROM powersync.bucket_data d
+      WHERE c.last_op IS NULL AND d.definition = b.definition AND d.key = b.key
+      ORDER BY d.last_op LIMIT 1) o ON o.needs_op IS NOT NULL AND o.first_op <= $3::bigint
+    LEFT JOIN powersync.compacted_buckets k ON k.definition = b.definition AND k.key = b.key
+    ORDER BY b.n`,
 };
 
 const NOTICES: Statement = {

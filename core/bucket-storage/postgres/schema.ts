@@ -240,6 +240,26 @@ CREATE TABLE powersync.claim (
   claimed_ms bigint NOT NULL
 );`;
 
+/**
+ * needs_op: see `Chunk.needs`. compacted_buckets: how far a bucket was compacted, and how many of its operations are gone. A program that does
+ * not know them may serve beside this one as long as nothing is compacted.
+ */
+const COMPACTION = `
+ALTER TABLE powersync.bucket_data ADD COLUMN needs_op bigint;
+CREATE TABLE powersync.compacted_buckets (
+  definition int NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  removed bigint NOT NULL DEFAULT 0,
+  last_op bigint,
+  count bigint,
+  PRIMARY KEY (definition, key)
+);
+CREATE TABLE powersync.compaction_runs (
+  id int PRIMARY KEY CHECK (id = 1),
+  ended_ms bigint NOT NULL,
+  last_success_ms bigint
+);`;
+
 /** lz4 is three times faster than the default and halves what is written; not every server has it, and then none is faster. */
 const COMPRESSION = `
 DO $$
@@ -254,4 +274,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '1-tables', breaking: true, sql: [INSTANCE, SYNC_CONFIGS, DATA, COMMITS, COMPRESSION].join('\n') },
   { name: '2-revocations', breaking: false, sql: REVOCATIONS },
   { name: '3-claim', breaking: false, sql: CLAIM },
+  { name: '4-compaction', breaking: false, sql: COMPACTION },
 ];

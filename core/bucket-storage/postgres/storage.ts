@@ -10,6 +10,7 @@ import type { BucketStorage, StorageFigures } from '../contract.ts';
 import type { BatchLimits } from './bulk-writes.ts';
 import { createClaim } from './claim.ts';
 import { clearStopped } from './clearing.ts';
+import { createCompactionStore } from './compaction.ts';
 import { createConfigStore } from './configs.ts';
 import { openDatabase, type Database, type StorageLog } from './database.ts';
 import { createFlushQueue, type FlushQueue } from './flush-queue.ts';
@@ -52,6 +53,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     inspection: createInspection(database),
     revocations: createRevocationStore(database, now),
     claim: createClaim(database, now),
+    compaction: createCompactionStore(database),
     async takeOver(source, owner) {
       const backend = `millrace-writer-${randomBytes(12).toString('hex')}`;
       const identity = await takeOver({ database, clock, log }, source, owner, backend);

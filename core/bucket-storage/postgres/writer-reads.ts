@@ -42,17 +42,13 @@ export async function readRowStates(
   return rows.map(([, state]) => state);
 }
 
-/** Totals of each bucket of `buckets`, in their order, as of what `limit` allows. */
-export const totalsQuery = (columns: string, buckets: string, limit: string): string => `
-  SELECT ${columns} coalesce(c.last_op, 0), coalesce(c.total_count, 0), coalesce(c.total_checksum, 0)
-  FROM ${buckets} WITH ORDINALITY AS b(definition, key, n)
-  LEFT JOIN LATERAL (SELECT d.last_op, d.total_count, d.total_checksum FROM powersync.bucket_data d
-    WHERE d.definition = b.definition AND d.key = b.key ${limit} ORDER BY d.last_op DESC LIMIT 1) c ON true
-  ORDER BY b.n`;
-
 const READ_TOTALS: Statement = {
   name: 'read_totals',
-  text: totalsQuery(`${IS_LEADING},`, 'unnest($3::int[], $4::text[])', ''),
+  text: `SELECT ${IS_LEADING}, coalesce(c.last_op, 0), coalesce(c.total_count, 0), coalesce(c.total_checksum, 0)
+    FROM unnest($3::int[], $4::text[]) WITH ORDINALITY AS b(definition, key, n)
+    LEFT JOIN LATERAL (SELECT d.last_op, d.total_count, d.total_checksum FROM powersync.bucket_data d
+      WHERE d.definition = b.definition AND d.key = b.key ORDER BY d.last_op DESC LIMIT 1) c ON true
+    ORDER BY b.n`,
 };
 
 export async function readTotals(
