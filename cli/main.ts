@@ -24,6 +24,7 @@ interface InstanceOptions {
 
 interface TeardownFlags {
   keepStorage?: boolean;
+  slotsFirst?: boolean;
   timeout: number;
 }
 
@@ -96,13 +97,14 @@ function program(): Command {
     .argument('[confirmation]', 'the literal word TEARDOWN')
     .addOption(instanceOption())
     .option('--keep-storage', 'remove replication slots and the claim only; what is stored stays for the next instance')
+    .option('--slots-first', 'leave bucket storage alone while a slot remains, so that the command can be repeated')
     .option('--timeout <seconds>', 'ends by itself after this; what is left is named', secondsOf, 120)
     .action(async (confirmation: string | undefined, options: ConfigOptions & InstanceOptions & TeardownFlags) => {
       const { teardown } = await import('./teardown.ts');
-      const { instance, keepStorage = false, timeout: timeoutSeconds } = options;
+      const { instance, keepStorage = false, slotsFirst = false, timeout: timeoutSeconds } = options;
       await teardown(confirmation, flagsOf(options), {
         ...(instance === undefined ? {} : { instance }),
-        ...{ keepStorage, timeoutSeconds },
+        ...{ keepStorage, slotsFirst, timeoutSeconds },
       });
     });
   root

@@ -16,6 +16,8 @@ export interface TeardownOptions {
   readonly instance?: string;
   /** Only slots and the claim go; what is stored stays for the next instance that claims it, which copies everything again beside it. */
   readonly keepStorage: boolean;
+  /** While a slot remains, bucket storage stays as it is: it knows the names of the slots, for the next attempt. */
+  readonly slotsFirst: boolean;
   readonly timeoutSeconds: number;
 }
 
@@ -40,7 +42,7 @@ interface Teardown {
 export async function teardown(
   confirmation: string | undefined,
   flags: ConfigFlags,
-  { instance: named, keepStorage, timeoutSeconds }: TeardownOptions,
+  { instance: named, keepStorage, slotsFirst, timeoutSeconds }: TeardownOptions,
 ): Promise<void> {
   if (confirmation !== 'TEARDOWN') {
     throw codedError(
@@ -62,6 +64,12 @@ export async function teardown(
     await inTime(assertOwned(storage, instance));
     const slotsUntil = end - Math.min(timeoutMs * STORAGE_SHARE, STORAGE_MOST_MS);
     const remaining = await inTime(dropSlots({ config, log, clock, storage, slotsUntil }));
+    if (remaining.length > 0 && slotsFirst) {
+      throw codedError(
+        'PSYNC_S1120',
+        `These replication slots remain in the source and keep its WAL: ${remaining.join(', ')}. Bucket storage was left as it is; run the command again when the source answers.`,
+      );
+    }
     if (!keepStorage) await inTime(storage.destroy());
     else if (instance !== undefined) await inTime(storage.claim.release(instance));
     log.info({ remaining }, keepStorage ? 'Bucket storage is kept, and free to be claimed' : 'Removed bucket storage');

@@ -225,7 +225,7 @@ describe('parts', () => {
   test('teardown keeps storage when it is retained, and ends before it is ended (O-7)', () => {
     const { spec } = teardownJob(inputFor(goldenInstance('full')));
     const args = spec!.template.spec!.containers[0]!.args;
-    expect(args!.slice(0, 5)).toEqual(['teardown', 'TEARDOWN', '--keep-storage', '--timeout', '90']);
+    expect(args!.slice(0, 6)).toEqual(['teardown', 'TEARDOWN', '--keep-storage', '--slots-first', '--timeout', '90']);
     expect(spec!.activeDeadlineSeconds).toBe(120);
     // The default of `deletion.timeoutSeconds` has room for two attempts.
     const minimal = teardownJob(inputFor(goldenInstance('minimal'))).spec!.template.spec!.containers[0]!.args;

@@ -108,7 +108,7 @@ export function teardownJob(input: DesiredInput): KubeObject<V1Job> {
     backoffLimit: 5,
     activeDeadlineSeconds: timeoutSeconds,
     plan: {
-      ...oneShot('teardown', ['teardown', 'TEARDOWN', ...keep, '--timeout', String(attemptSeconds)]),
+      ...oneShot('teardown', ['teardown', 'TEARDOWN', ...keep, '--slots-first', '--timeout', String(attemptSeconds)]),
       config: serviceConfig(instance, 'replicator'),
       settings: jobSettings(input),
       resources: ONE_SHOT_RESOURCES,
