@@ -17,7 +17,7 @@ import { realClock } from '#core/platform/clock.ts';
 import { createModelClient, type History, type ModelClient } from './model-client.fixture.ts';
 import { runCompaction, type RunResult } from './run.ts';
 
-const RUNS = Number(process.env['MILLRACE_CONFORMANCE_RUNS'] ?? 12);
+const RUNS = Number(process.env['MILLRACE_CONFORMANCE_RUNS'] ?? 20);
 const KEYS = ['[]', '["a"]'];
 const CLIENTS = 3;
 
