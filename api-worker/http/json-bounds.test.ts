@@ -47,7 +47,7 @@ describe('JSON of a client', () => {
 
   // Time in proportion to the text is a fraction of a second; its square would be more than an hour, far beyond what a test may take.
   test.each(['"', '\\', '"\\', 'a', ' ', ',"', '[]', '""', '"\\"'])('10 MB of %j are looked through once', (text) => {
-    const look = vi.fn(() => assertModestJson(text.repeat((10 * 1024 * 1024) / text.length)));
+    const look = vi.fn<() => void>(() => assertModestJson(text.repeat((10 * 1024 * 1024) / text.length)));
     try {
       look();
     } catch {

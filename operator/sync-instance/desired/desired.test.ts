@@ -229,7 +229,7 @@ describe('parts', () => {
     expect(spec!.activeDeadlineSeconds).toBe(120);
     // The default of `deletion.timeoutSeconds` has room for two attempts.
     const minimal = teardownJob(inputFor(goldenInstance('minimal'))).spec!.template.spec!.containers[0]!.args;
-    expect(minimal!.slice(0, 4)).toEqual(['teardown', 'TEARDOWN', '--timeout', '120']);
+    expect(minimal!.slice(0, 5)).toEqual(['teardown', 'TEARDOWN', '--slots-first', '--timeout', '120']);
   });
 
   test('metrics are for the operator and whom it is said, the API for everybody unless it is said', () => {
