@@ -20,7 +20,12 @@ const blocks = (language: string): string[] =>
   [...PAGE.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].flatMap(([, of, body]) => (of === language ? [body!] : []));
 const COMMANDS = blocks('sh').flatMap((block) => block.trim().split('\n'));
 const SECRET = randomBytes(32);
-const ENVIRONMENT = { PS_JWK_SECRET: SECRET.toString('base64url'), PS_ADMIN_TOKEN: randomBytes(20).toString('hex') };
+const K = SECRET.toString('base64url');
+const ENVIRONMENT = {
+  PS_JWK_SECRET: K,
+  PS_KEY_SET: JSON.stringify({ keys: [{ kty: 'oct', alg: 'HS256', kid: 'dev-1', k: K }] }),
+  PS_ADMIN_TOKEN: randomBytes(20).toString('hex'),
+};
 
 let databases: TestDatabase[] = [];
 let folder: string;
