@@ -4,9 +4,12 @@
  * may come at any time, be the last one, or fail because another compactor was faster.
  */
 import type { BucketState, ChunkRewrite, CompactionStore } from '#core/bucket-storage/compaction-store.ts';
-import type { Chunk } from '#core/bucket-storage/contract.ts';
-import { decodeOperations, type Operation } from '#core/protocol/operations.ts';
-import { bufferOf, withClear, withMoves } from './rewritten-chunk.ts';
+import { operationsOf } from '#core/bucket-storage/chunk-operations.ts';
+import type { BucketRef, Chunk } from '#core/bucket-storage/contract.ts';
+import { passOf } from '#core/bucket-storage/pass-of.ts';
+import type { Operation } from '#core/protocol/operations.ts';
+import { createDeadStart, type Visited } from './dead-start.ts';
+import { withClear, withMoves } from './rewritten-chunk.ts';
 import type { RowSet } from './row-set.ts';
 
 export interface BucketOutcome {
@@ -32,158 +35,126 @@ export interface CompactBucketOptions {
   readonly pause: () => Promise<void>;
 }
 
-/** A chunk as it is stored, and as it is to be. */
-interface Visited {
-  stored: Chunk;
-  readonly wanted: Chunk;
-  readonly operations: readonly Operation[];
-}
-
 /** Rewrites in one transaction at the most. */
 const MOST_REWRITES = 500;
 
+/** Rejects with errors of storage, and with what `pause` throws; what was written by then stays. */
 export async function compactBucket(bucket: BucketState, options: CompactBucketOptions): Promise<BucketOutcome> {
   const { count, removed = 0 } = bucket.totals;
   const passes = Math.max(1, Math.ceil((count - removed) / options.maxRows));
-  let moved = 0;
-  let rows = 0;
-  for (let pass = 0; pass < passes; pass++) {
-    const walk = createWalk(bucket, options, pass, passes);
-    const isComplete = await walk.run();
-    moved += walk.moved;
-    rows += walk.rows;
-    const gone = Math.max(removed, walk.removed);
-    if (isComplete && pass < passes - 1) continue;
-    const outcome = { moved, removed: gone - removed, operations: count - gone, rows };
-    return { ...outcome, complete: isComplete };
+  let [moved, rows, gone, complete] = [0, 0, removed, true];
+  for (let pass = 0; pass < passes && complete; pass++) {
+    const walked = await walk(bucket, options, pass, passes);
+    moved += walked.moved;
+    rows += walked.rows;
+    gone = Math.max(gone, walked.removed);
+    complete = walked.complete;
   }
-  throw new Error('unreachable');
+  return { moved, removed: gone - removed, operations: count - gone, rows, complete };
+}
+
+interface Walked {
+  readonly moved: number;
+  readonly rows: number;
+  /** Operations that are gone since the bucket began; 0 when nothing was cleared. */
+  readonly removed: number;
+  /** False: another compactor was faster. */
+  readonly complete: boolean;
 }
 
 /** One way through the bucket. Only the last pass knows what is left, and clears. */
-function createWalk(bucket: BucketState, options: CompactBucketOptions, pass: number, passes: number) {
+async function walk(bucket: BucketState, options: CompactBucketOptions, pass: number, passes: number): Promise<Walked> {
   const { store, seen, pageBytes, pause } = options;
   const needs = bucket.totals.lastOp;
-  const isLast = pass === passes - 1;
-  let pending: Visited[] = [];
-  let pendingBytes = 0;
-  /** The chunk with the oldest PUT so far, its place there, and the chunk before it. */
-  let oldest: { readonly visited: Visited; readonly index: number } | null = null;
-  let below: Visited | null = null;
-  let newest: Visited | null = null;
-  let firstOp = 0;
-  /** Operations in chunks before that of the oldest PUT so far. */
-  let deadOperations = 0;
-  const figures = { moved: 0, removed: 0, rows: 0 };
+  const pending = createPending(bucket, store);
+  const start = createDeadStart();
+  let [moved, rows] = [0, 0];
 
   const visit = (chunk: Chunk): void => {
-    const operations = decodeOperations(bufferOf(chunk));
-    const replaced = new Set<number>();
-    let firstPut = -1;
-    for (let index = operations.length - 1; index >= 0; index--) {
-      const operation = operations[index]!;
-      if (isRow(operation) && isOurs(operation, pass, passes)) {
-        if (!seen.add(rowOf(operation))) {
-          replaced.add(index);
-          continue;
-        }
-        if (operation.op === 'PUT') figures.rows++;
-      }
-      if (operation.op === 'PUT') firstPut = index;
-    }
+    const operations = operationsOf(chunk);
+    const found = lookThrough(operations, seen, (row) => passOf(row, passes) === pass);
+    const { replaced } = found;
     const wanted = replaced.size === 0 ? chunk : withMoves(chunk, operations, (index) => replaced.has(index), needs);
     const visited: Visited = { stored: chunk, wanted, operations };
-    figures.moved += replaced.size;
-    if (wanted !== chunk) {
-      pending.push(visited);
-      pendingBytes += chunk.operations.length;
-    }
-    newest ??= visited;
-    firstOp = chunk.firstOp;
-    if (firstPut >= 0) {
-      oldest = { visited, index: firstPut };
-      below = null;
-      deadOperations = 0;
-    } else {
-      below ??= visited;
-      deadOperations += chunk.count;
-    }
+    if (wanted !== chunk) pending.add(visited);
+    start.visit(visited, found.firstPut);
+    moved += replaced.size;
+    rows += found.rows;
   };
 
+  seen.clear();
+  for (let before = needs + 1; ;) {
+    const page = await store.chunksBefore(bucket, before, pageBytes);
+    if (page.length === 0) break;
+    for (const chunk of page) visit(chunk);
+    before = page.at(-1)!.lastOp;
+    if (pending.isFull(pageBytes) && !(await pending.write())) return { moved, rows, removed: 0, complete: false };
+    await pause();
+  }
+  const run = pass === passes - 1 ? start.run() : null;
+  if (run === null) return { moved, rows, removed: 0, complete: await pending.write() };
+  const { target, swallowed, firstOp } = run;
+  const chunk = withClear(target.wanted, target.operations, swallowed, firstOp, needs);
+  const removed = target.stored.totals.count - (target.operations.length - swallowed) - 1;
+  const complete = await pending.clear(target, chunk, removed);
+  return { moved, rows, removed: complete ? removed : 0, complete };
+}
+
+/** Operations of a chunk that newer ones have replaced, the place of the oldest PUT that is left (-1: none), and how many rows are new. */
+function lookThrough(operations: readonly Operation[], seen: RowSet, isOurs: (row: string) => boolean) {
+  const replaced = new Set<number>();
+  let [firstPut, rows] = [-1, 0];
+  for (let index = operations.length - 1; index >= 0; index--) {
+    const operation = operations[index]!;
+    const row = rowOf(operation);
+    if (row !== null && isOurs(row)) {
+      if (!seen.add(row)) {
+        replaced.add(index);
+        continue;
+      }
+      if (operation.op === 'PUT') rows++;
+    }
+    if (operation.op === 'PUT') firstPut = index;
+  }
+  return { replaced, firstPut, rows };
+}
+
+/** Null: MOVE and CLEAR are about none. S-403: an absent subkey counts as the text `null`. */
+function rowOf({ op, objectType, objectId, subkey }: Operation): string | null {
+  return op === 'PUT' || op === 'REMOVE' ? JSON.stringify([objectType, objectId, subkey ?? 'null']) : null;
+}
+
+/** Rewrites that wait to be written together, of chunks from the newest on. */
+function createPending(bucket: BucketRef, store: CompactBucketOptions['store']) {
+  let pending: Visited[] = [];
+  let bytes = 0;
+  const rewriteOf = ({ stored, wanted }: Visited): ChunkRewrite => ({ was: stored, chunk: wanted });
+
+  /** False: another compactor was faster. */
   const write = async (): Promise<boolean> => {
     while (pending.length > 0) {
       const part = pending.splice(0, MOST_REWRITES);
-      const rewrites = part.map(({ stored, wanted }) => ({ was: stored, chunk: wanted }));
-      if (!(await store.rewrite(bucket, { rewrites, clearedBelow: null, removed: null }))) return false;
+      if (!(await store.rewrite(bucket, { rewrites: part.map(rewriteOf), clearedBelow: null, removed: null })))
+        return false;
       for (const visited of part) visited.stored = visited.wanted;
     }
-    pendingBytes = 0;
+    bytes = 0;
     return true;
-  };
-
-  /** Where the run of dead operations at the bucket's start ends, and how many of them are in that chunk. */
-  const runEnd = (): { readonly target: Visited; readonly swallowed: number } | null => {
-    if (oldest === null) return newest === null ? null : { target: newest, swallowed: newest.operations.length };
-    if (oldest.index > 0) return { target: oldest.visited, swallowed: oldest.index };
-    return below === null ? null : { target: below, swallowed: below.operations.length };
-  };
-
-  const clear = async (): Promise<boolean> => {
-    const end = runEnd();
-    const run = deadOperations + (oldest?.index ?? 0);
-    if (end === null || run < 2) return write();
-    const { target, swallowed } = end;
-    const chunk = withClear(target.wanted, target.operations, swallowed, firstOp, needs);
-    pending = pending.filter(({ stored }) => stored.lastOp > target.stored.lastOp);
-    if (pending.length >= MOST_REWRITES && !(await write())) return false;
-    const rewrites: ChunkRewrite[] = pending.map(({ stored, wanted }) => ({ was: stored, chunk: wanted }));
-    rewrites.push({ was: target.stored, chunk });
-    const removed = target.stored.totals.count - (target.operations.length - swallowed) - 1;
-    const { lastOp: clearedBelow } = chunk;
-    if (!(await store.rewrite(bucket, { rewrites, clearedBelow, removed }))) return false;
-    figures.removed = removed;
-    return true;
-  };
-
-  const run = async (): Promise<boolean> => {
-    seen.clear();
-    let before = needs + 1;
-    for (;;) {
-      const page = await store.chunksBefore(bucket, before, pageBytes);
-      if (page.length === 0) break;
-      for (const chunk of page) visit(chunk);
-      before = page.at(-1)!.lastOp;
-      if ((pendingBytes >= pageBytes || pending.length >= MOST_REWRITES) && !(await write())) return false;
-      await pause();
-    }
-    return isLast ? clear() : write();
   };
 
   return {
-    run,
-    get moved() {
-      return figures.moved;
+    write,
+    add(visited: Visited): void {
+      pending.push(visited);
+      bytes += visited.stored.operations.length;
     },
-    get removed() {
-      return figures.removed;
-    },
-    get rows() {
-      return figures.rows;
+    isFull: (mostBytes: number): boolean => bytes >= mostBytes || pending.length >= MOST_REWRITES,
+    /** What waits, and `chunk` in the place of `target`; everything before it goes. */
+    async clear({ stored: was }: Visited, chunk: Chunk, removed: number): Promise<boolean> {
+      pending = pending.filter(({ stored }) => stored.lastOp > was.lastOp);
+      if (pending.length >= MOST_REWRITES && !(await write())) return false;
+      const rewrites = [...pending.map(rewriteOf), { was, chunk }];
+      return store.rewrite(bucket, { rewrites, clearedBelow: chunk.lastOp, removed });
     },
   };
-}
-
-type RowOperation = Operation & { readonly op: 'PUT' | 'REMOVE' };
-const isRow = (operation: Operation): operation is RowOperation => operation.op === 'PUT' || operation.op === 'REMOVE';
-
-/** S-403: an absent subkey counts as the text `null`. */
-const rowOf = ({ objectType, objectId, subkey }: Operation): string =>
-  JSON.stringify([objectType, objectId, subkey ?? 'null']);
-
-function isOurs(operation: Operation, pass: number, passes: number): boolean {
-  if (passes === 1) return true;
-  const text = rowOf(operation);
-  let sum = 0;
-  for (let index = 0; index < text.length; index++) sum = (Math.imul(sum, 31) + text.charCodeAt(index)) >>> 0;
-  return sum % passes === pass;
 }

@@ -208,7 +208,7 @@ function compact(
   storage: Pick<BucketStorage, 'compaction' | 'writeCheckpoints' | 'clearStopped'>,
   limits: Limits = {},
 ): Promise<RunResult> {
-  const log = { info: () => undefined, warn: () => undefined };
+  const log = { info: () => undefined };
   const { signal } = new AbortController();
   return runCompaction({
     storage,

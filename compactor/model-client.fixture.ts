@@ -1,7 +1,8 @@
 /** A client beside its API worker, reduced to what compaction matters to: checkpoints, pages, checksums, rows. */
 import { expect } from 'vitest';
-import type { BucketReader, BucketRef, BucketTotals, Chunk } from '#core/bucket-storage/contract.ts';
-import { decodeOperations, type Operation } from '#core/protocol/operations.ts';
+import { operationsOf } from '#core/bucket-storage/chunk-operations.ts';
+import type { BucketReader, BucketRef, BucketTotals } from '#core/bucket-storage/contract.ts';
+import type { Operation } from '#core/protocol/operations.ts';
 import { createBucketStore, type BucketStore } from '#test/client/bucket-store.ts';
 
 /** What there is at each checkpoint: data by `${bucket key} ${type}/${id}`. */
@@ -99,6 +100,3 @@ export function createModelClient(reader: BucketReader, buckets: readonly Bucket
     },
   };
 }
-
-const operationsOf = ({ operations }: Chunk): Operation[] =>
-  decodeOperations(Buffer.from(operations.buffer, operations.byteOffset, operations.byteLength));

@@ -1,4 +1,5 @@
 /** What takes a chunk's place: the same operations with some replaced by MOVE, or with its beginning replaced by one CLEAR. */
+import { operationBytes } from '#core/bucket-storage/chunk-operations.ts';
 import type { Chunk } from '#core/bucket-storage/contract.ts';
 import { addChecksums } from '#core/protocol/checksum.ts';
 import { appendRekeyed, encodeOperations, operationSpans, type Operation } from '#core/protocol/operations.ts';
@@ -13,7 +14,7 @@ export function withMoves(
   isReplaced: (index: number) => boolean,
   needs: number,
 ): Chunk {
-  const bytes = bufferOf(chunk);
+  const bytes = operationBytes(chunk);
   const parts = [...operationSpans(bytes)].map(({ element, end }, index) =>
     isReplaced(index) ? encodeOperations([moveOf(operations[index]!)]) : bytes.subarray(element, end),
   );
@@ -43,7 +44,7 @@ export function withClear(
     ...{ opId: operations[swallowed - 1]!.opId, op: 'CLEAR', checksum: (chunk.totals.checksum - restSum) >>> 0 },
     ...{ objectType: null, objectId: null, subkey: null, data: null },
   };
-  const bytes = bufferOf(chunk);
+  const bytes = operationBytes(chunk);
   const kept = [...operationSpans(bytes)].slice(swallowed).map(({ element, end }) => bytes.subarray(element, end));
   return {
     ...chunk,
@@ -61,6 +62,3 @@ function joined(elements: readonly Buffer[]): Buffer {
   const target = Buffer.alloc(bytes.length + elements.length * KEY_ROOM);
   return Buffer.from(target.subarray(0, appendRekeyed(target, 0, 0, bytes).end));
 }
-
-export const bufferOf = ({ operations }: Chunk): Buffer =>
-  Buffer.from(operations.buffer, operations.byteOffset, operations.byteLength);

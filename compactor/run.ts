@@ -2,18 +2,14 @@
 import type { BucketState, CompactionHorizon } from '#core/bucket-storage/compaction-store.ts';
 import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { Clock } from '#core/platform/clock.ts';
+import type { Log } from '#core/platform/log.ts';
 import { compactBucket, type BucketOutcome } from './compact-bucket.ts';
 import { createRowSet } from './row-set.ts';
-
-export interface RunLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
 
 export interface RunOptions {
   readonly storage: Pick<BucketStorage, 'compaction' | 'writeCheckpoints' | 'clearStopped'>;
   readonly clock: Clock;
-  readonly log: RunLog;
+  readonly log: Pick<Log, 'info'>;
   /** Ends the run between two steps, with its reason. */
   readonly signal: AbortSignal;
   /** Pause after each step, as a share of its duration: leaves storage to those who serve. */

@@ -13,6 +13,7 @@ import { createBackoff } from '#core/platform/backoff.ts';
 import { blockedMessage, CursorLost } from './cursor-lost.ts';
 import { createCopyRate, type CopyRate } from './copy-rate.ts';
 import type { Findings } from './findings.ts';
+import { createMoveOn } from './move-on.ts';
 import type { StreamReport } from './report.ts';
 import { createSourceHealth, SourceUnusable, streamScope } from './source-health.ts';
 import type { Finding, Source, ValueOptions } from './sources/contract.ts';
@@ -27,8 +28,6 @@ import { createWriteCheckpointResolver } from './write-checkpoint-resolver.ts';
 const POLL_MS = 1000;
 /** While a version is processed: how often gates move and readiness is looked at. */
 const PROCESSING_TICK_MS = 50;
-/** How often an idle source is moved while a new version waits to catch up with it. */
-const MOVE_ON_MS = 500;
 const CLEAR_INTERVAL_MS = 5000;
 const CLEAR_BUDGET_MS = 200;
 /** A stream that cannot begin is tried again by itself, with growing pauses; the others go on. */
@@ -283,14 +282,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     processing: null,
   };
 
-  let movedOnMs = Number.NEGATIVE_INFINITY;
-  /** Where nothing is written, nothing would pass the position of the copy for up to a heartbeat's interval. */
-  const moveOn = (source: Source): void => {
-    if (clock.monotonic() - movedOnMs < MOVE_ON_MS) return;
-    movedOnMs = clock.monotonic();
-    // the regular heartbeat tells of what keeps coming back
-    source.heartbeat().catch(() => undefined);
-  };
+  const moveOn = createMoveOn(clock);
 
   /** All is copied, and only changes of the source can bring it level with the former stream. */
   const isBehind = ({ runner }: RunningStream, former: RunningStream | null): boolean => {

@@ -17,7 +17,6 @@ export interface ReplicationLag {
 export function createReplicationLag(now: () => number): ReplicationLag {
   let heardMs = now();
   let seen: string | null = null;
-  let committed: string | null = null;
   /** At most the commit time of the oldest transaction that waits. */
   let waitingSinceMs: number | null = null;
   let last = { atMs: Number.NEGATIVE_INFINITY, lagMs: 0 };
@@ -28,11 +27,10 @@ export function createReplicationLag(now: () => number): ReplicationLag {
       if (timeMs !== null) waitingSinceMs ??= timeMs;
     },
     stored(position, timeMs) {
-      committed = position;
       const at = now();
       if (waitingSinceMs !== null && timeMs !== null) last = { atMs: at, lagMs: Math.max(0, at - timeMs) };
       // what still waits came after what is stored now
-      waitingSinceMs = seen === committed || waitingSinceMs === null ? null : Math.max(waitingSinceMs, timeMs ?? 0);
+      waitingSinceMs = seen === position || waitingSinceMs === null ? null : Math.max(waitingSinceMs, timeMs ?? 0);
     },
     get ms() {
       const at = now();

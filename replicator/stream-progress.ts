@@ -49,7 +49,7 @@ export function createProgressTracker(stored: StreamProgress | null): ProgressTr
     know(table, id) {
       ids.set(table, id);
       names.set(id, { schema: table.schema, name: table.name });
-      // stored by an earlier release, or renamed since
+      // Stored without names, by an earlier release. A table that is renamed gets another id.
       if (tables.has(id) && tables.get(id)?.name !== table.name) tracker.update(id, {});
     },
     table: (id) => tables.get(id) ?? null,

@@ -298,8 +298,8 @@ export interface BucketReader {
   totals(buckets: readonly BucketRef[], op: number): Promise<BucketTotals[]>;
   /**
    * Chunks of one bucket that hold operations in (after, upTo], in order, up to about `maxBytes`, at least one when there is
-   * any. The first may begin at or below `after`, the last may end above `upTo`: the caller cuts. `more`: call again after
-   * the last chunk's `lastOp`.
+   * any. The first may begin at or below `after`, the last may end above `upTo`: the caller cuts. `more`: there may be more after
+   * the last chunk's `lastOp`: call again.
    */
   chunks(bucket: BucketRef, after: number, upTo: number, maxBytes: number): Promise<{ chunks: Chunk[]; more: boolean }>;
   /** Output tuples (parsed from nothing: JSON texts of `values`) of each key as of `op`, in the order of the keys. */

@@ -66,6 +66,11 @@ export const DEFAULT_STORAGE_BATCH_MAX_CURRENT_DATA_BYTES = 50_000_000;
 export const REPLICATION_LAG_WARNING_MS = 5 * MINUTE_MS;
 /** … and report a fatal issue after this. */
 export const REPLICATION_LAG_FATAL_MS = 15 * MINUTE_MS;
+/**
+ * Heartbeats are commits: a source without one for this long counts as not connected where its leader is another process. It has none, or one
+ * that gets nowhere.
+ */
+export const SOURCE_SILENT_MS = 3 * MINUTE_MS;
 /** An API process has at most this long for closing its streams after SIGTERM (O-11). */
 export const SHUTDOWN_GRACE_MS = 2 * MINUTE_MS;
 

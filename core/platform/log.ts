@@ -8,3 +8,6 @@ export interface Log {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+/** For commands that print what matters, and say nothing else. */
+export const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };

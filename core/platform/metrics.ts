@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { EndpointAnswer } from './http-endpoint.ts';
 
 /** Which process knows a metric. Others do not expose it, so that their zeros do not mislead. */
 export type MetricOwner = 'api' | 'replicator' | 'compactor' | 'every process';
@@ -313,4 +314,9 @@ function largestLag(
 /** Adds what Node.js knows of the process: memory, event loop, garbage collection. */
 export function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, prefix: 'millrace_' });
+}
+
+/** The answer to `GET /metrics`: all of a registry in the text format of Prometheus (O-63, O-170). */
+export async function metricsAnswer(registry: Registry): Promise<EndpointAnswer> {
+  return { status: 200, contentType: registry.contentType, body: await registry.metrics() };
 }

@@ -313,7 +313,8 @@ function decodeDocument(bytes: Buffer, span: OperationSpan): Operation {
   };
 }
 
-function malformed(): Error {
+/** PSYNC_S0001, for stored bytes that are no operations. */
+export function malformed(): Error {
   return codedError(
     'PSYNC_S0001',
     'A stored chunk of operations is malformed. Bucket storage was changed by something else, or this is a bug.',

@@ -19,12 +19,15 @@ export interface DefinitionReads extends PlanDefinition {
   readonly tables: readonly ReadTable[];
 }
 
+/** Equal ones hold the same data. */
+type DefinitionIdentity = Pick<PlanDefinition, 'kind' | 'identity' | 'source'>;
+
 /** What is known of the active version; `GET /status` of a part has it in this form. */
 export interface ActiveDefinitions {
   readonly streams: readonly string[];
   /** Null: how many is not known. */
   readonly tables: readonly (ReadTable & { readonly rows: number | null })[];
-  readonly definitions: readonly Pick<PlanDefinition, 'kind' | 'identity' | 'source'>[];
+  readonly definitions: readonly DefinitionIdentity[];
 }
 
 export interface StreamChange {
@@ -68,18 +71,18 @@ export function definitionReads(plan: SyncPlan): DefinitionReads[] {
   return [...found.values()];
 }
 
-/** Where storage keeps a definition that the active version has: equal kind, source and identity. */
-export function isKept(
-  definition: Pick<PlanDefinition, 'kind' | 'identity' | 'source'>,
+/** Tells of which definitions storage keeps what it has: those that the active version has too. */
+export function keptBy(
   active: Pick<ActiveDefinitions, 'definitions'> | null,
-): boolean {
-  return active?.definitions.some((item) => keyOf(item) === keyOf(definition)) ?? false;
+): (definition: DefinitionIdentity) => boolean {
+  const kept = new Set(active?.definitions.map(keyOf));
+  return (definition) => kept.has(keyOf(definition));
 }
 
 /** `active` null: nothing is served yet, everything is copied. */
 export function planChanges(active: ActiveDefinitions | null, plan: SyncPlan): PlanChanges {
-  const kept = new Set(active?.definitions.map(keyOf));
-  const fresh = definitionReads(plan).filter((definition) => !kept.has(keyOf(definition)));
+  const isKept = keptBy(active);
+  const fresh = definitionReads(plan).filter((definition) => !isKept(definition));
   const rows = new Map(active?.tables.map((table) => [tableKey(table), table.rows]));
   const counted = (tables: readonly ReadTable[]) =>
     distinct(tables).map((table) => ({ ...table, rows: rows.get(tableKey(table)) ?? null }));
@@ -109,8 +112,7 @@ export function readTable({ source, schema, anySchema, name, wildcard }: TablePa
   return { source, schema: anySchema === true ? `${schema}%` : schema, name: wildcard ? `${name}%` : name };
 }
 
-const keyOf = ({ kind, source, identity }: Pick<PlanDefinition, 'kind' | 'identity' | 'source'>): string =>
-  JSON.stringify([kind, source, identity]);
+const keyOf = ({ kind, source, identity }: DefinitionIdentity): string => JSON.stringify([kind, source, identity]);
 const tableKey = ({ source, schema, name }: ReadTable): string => JSON.stringify([source, schema, name]);
 const distinct = (tables: readonly ReadTable[]): ReadTable[] => [
   ...new Map(tables.map((table) => [tableKey(table), table])).values(),

@@ -2,8 +2,9 @@
  * Takes all rows of a table out of every bucket and lookup (TRUNCATE R-112, drop and re-creation R-122, rename R-123). No list of
  * rows is kept for this rare case: the definitions' own operations say which rows are live.
  */
+import { operationsOf } from '#core/bucket-storage/chunk-operations.ts';
 import type { Chunk, LookupEntry, SourceWriter } from '#core/bucket-storage/contract.ts';
-import { decodeOperations } from '#core/protocol/operations.ts';
+import { passOf } from '#core/bucket-storage/pass-of.ts';
 import { stateKeyOf, type ChangeApplier } from './change-applier.ts';
 import type { Flusher } from './flusher.ts';
 import type { RowStateCache } from './row-state-cache.ts';
@@ -79,23 +80,15 @@ async function removeFromDefinition(
 }
 
 function followChunk(chunk: Chunk, prefix: string, pass: number, passes: number, live: Map<string, LiveRow>): void {
-  for (const operation of decodeOperations(
-    Buffer.from(chunk.operations.buffer, chunk.operations.byteOffset, chunk.operations.length),
-  )) {
+  for (const operation of operationsOf(chunk)) {
     const { subkey, objectType, objectId } = operation;
     if (subkey === null || objectType === null || objectId === null || !subkey.startsWith(prefix)) continue;
-    if (passes > 1 && passOf(subkey, passes) !== pass) continue;
+    if (passOf(subkey, passes) !== pass) continue;
     const name = JSON.stringify([subkey, objectType, objectId]);
     if (operation.op === 'PUT')
       live.set(name, { definition: chunk.definition, key: chunk.key, subkey, objectType, objectId });
     else live.delete(name);
   }
-}
-
-function passOf(subkey: string, passes: number): number {
-  let hash = 0;
-  for (let index = 0; index < subkey.length; index++) hash = (hash * 31 + subkey.charCodeAt(index)) >>> 0;
-  return hash % passes;
 }
 
 async function removeRows(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
-import { definitionReads, isKept, planChanges, type ActiveDefinitions } from '#core/sync-config/plan-changes.ts';
+import { definitionReads, keptBy, planChanges, type ActiveDefinitions } from '#core/sync-config/plan-changes.ts';
 import { definitionSpecs, type SyncPlan } from '#core/sync-config/plan.ts';
 import { activateAll } from './content.ts';
 import { type StorageFactory, withInstance } from './factory.ts';
@@ -69,8 +69,8 @@ export function planBeforehand(factory: StorageFactory): void {
               ...{ content: 'next', plan: JSON.stringify(next), definitions, sources },
             });
             const ids = new Set(active.definitions.map(({ id }) => id));
-            for (const definition of deployed.definitions)
-              expect(ids.has(definition.id)).toBe(isKept(definition, known));
+            const isKept = keptBy(known);
+            for (const definition of deployed.definitions) expect(ids.has(definition.id)).toBe(isKept(definition));
             const copied = deployed.definitions.filter(({ id }) => !ids.has(id)).map(({ identity }) => identity);
             const needing = definitionReads(next).filter(({ identity }) => copied.includes(identity));
             expect(said.streams.filter(({ action }) => action === 'Copied').map(({ name }) => name)).toEqual(

@@ -11,6 +11,10 @@ const NO_OPERATIONS: BucketTotals = { lastOp: 0, count: 0, checksum: 0 };
 /** Documents of the first read of a page at the most; how many follow is decided by their size. */
 const FIRST_READ = 32;
 const LARGEST_READ = 1000;
+/** The average size is that of about so many chunks. */
+const AVERAGED = 16;
+/** A page is full with this share of what was asked for: looking for the chunk that might still fit would cost another read. */
+const FULL = 0.75;
 const SCAN_PAGE = 100;
 
 /** Stored forms made ahead of their flush, by the operations they are of. */
@@ -109,7 +113,8 @@ export async function readPage(
   const before = bucketEnd(bucket);
   let position = `${bucketPrefix(bucket)}${opText(after)}`;
   let bytes = 0;
-  let limit = clamp(Math.ceil(maxBytes / sizes.averageBytes) + 1, 2, FIRST_READ);
+  // As many as will fit: a chunk that was read in vain is read again for the next page.
+  let limit = clamp(Math.floor(maxBytes / sizes.averageBytes), 2, FIRST_READ);
   for (;;) {
     let read = 0;
     // One answer, unless it would be larger than 16 MB.
@@ -120,11 +125,12 @@ export async function readPage(
       if (chunks.length > 0 && bytes + size > maxBytes) return { chunks, more: true };
       read++;
       bytes += size;
-      sizes.averageBytes += (size - sizes.averageBytes) / 64;
+      sizes.averageBytes += (size - sizes.averageBytes) / AVERAGED;
       chunks.push(chunkOf(document));
       position = document._id;
     }
     if (read < limit) return { chunks, more: false };
+    if (bytes >= maxBytes * FULL) return { chunks, more: chunks.at(-1)!.lastOp < upTo };
     const average = Math.max(1, bytes / chunks.length);
     limit = clamp(Math.ceil((maxBytes - bytes) / average) + 1, 1, Math.min(limit * 8, LARGEST_READ));
   }

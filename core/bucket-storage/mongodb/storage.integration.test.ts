@@ -122,6 +122,30 @@ describe('reads stay within their ranges', () => {
       expect(lookups.docs).toBeLessThanOrEqual(30);
     }));
 
+  test('pages of a large bucket hold four full chunks, and none is examined twice', () =>
+    withInstance(mongodbFactory, async ({ storage, instance }) => {
+      const { writer, stream, id } = await activate(storage);
+      const bucket = { definition: id('b'), key: '[]' };
+      const rows = rowsFor(bucket, 'r', 400, JSON.stringify({ text: 'x'.repeat(26_000) }));
+      const { lastOp } = await write(writer, stream.id, { rows, chunkSize: 10 }, commitAt('p1'));
+      const pages: number[] = [];
+      const readAll = async (): Promise<void> => {
+        for (let after = 0, more = true; more;) {
+          const page = await storage.reader.chunks(bucket, after, lastOp, 1152 * 1024);
+          pages.push(page.chunks.length);
+          after = page.chunks.at(-1)!.lastOp;
+          more = page.more;
+        }
+      };
+      // Learns how large chunks are.
+      await readAll();
+      pages.length = 0;
+      const { docs } = await examined(instance.url, readAll);
+      expect(pages).toEqual(Array.from({ length: 10 }, () => 4));
+      // The instance document of each page is one more.
+      expect(docs).toBeLessThanOrEqual(40 + pages.length);
+    }));
+
   test('row states of a first copy examine one block each, and none when there are none', () =>
     withInstance(mongodbFactory, async ({ storage, instance }) => {
       const { writer, stream } = await activate(storage);

@@ -1,5 +1,6 @@
 /** See ../compaction-store.ts. Locks rows of chunks that nobody else writes, never the instance. */
 import { codedError } from '../../platform/errors/coded-error.ts';
+import { operationBytes } from '../chunk-operations.ts';
 import type { BucketState, ChunkRewrite, CompactionRun, CompactionStore } from '../compaction-store.ts';
 import { int4Array, textArray } from './binary-arrays.ts';
 import { CHUNK_ANSWER, CHUNK_COLUMNS, chunkOf, type ChunkRow } from './chunk-rows.ts';
@@ -71,12 +72,10 @@ const OVERTAKEN = codedError('PSYNC_S1402', 'A chunk was rewritten by another co
 async function rewriteChunk(transaction: Queryable, { was, chunk }: ChunkRewrite): Promise<void> {
   const changed = await transaction.change(REWRITE, [
     ...[was.definition, indexKey(was.key), was.lastOp, was.firstOp, was.count, was.checksum, was.needs ?? null],
-    ...[chunk.firstOp, chunk.count, chunk.checksum, chunk.needs ?? null, asBuffer(chunk.operations)],
+    ...[chunk.firstOp, chunk.count, chunk.checksum, chunk.needs ?? null, operationBytes(chunk)],
   ]);
   if (changed !== 1) throw OVERTAKEN;
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 interface BucketRow {
   readonly cursor: string;

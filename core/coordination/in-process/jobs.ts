@@ -1,9 +1,9 @@
 import type { Timer } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 import type { JobQueue } from '../contract.ts';
 import type { CoordinationEnvironment, JobLimits } from '../environment.ts';
 import { admitAnother, admitJob } from '../job-admission.ts';
-import { within } from '../within.ts';
 
 export interface InProcessJobs extends JobQueue {
   /** Ends all workers as their own stop functions do; jobs that did not run are gone. */

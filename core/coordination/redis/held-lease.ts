@@ -1,8 +1,8 @@
 import type { Timer } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 import type { HeldLease } from '../contract.ts';
 import type { CoordinationEnvironment } from '../environment.ts';
-import { within } from '../within.ts';
 import type { LeaseStore } from './lease-store.ts';
 
 export interface HoldOptions {

@@ -1,7 +1,7 @@
 import { type Job, WaitingError, Worker } from 'bullmq';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 import type { CoordinationEnvironment, JobLimits } from '../environment.ts';
-import { within } from '../within.ts';
 import type { Connection } from './connection.ts';
 
 export type JobHandler = (data: unknown, signal: AbortSignal) => Promise<void>;

@@ -1,9 +1,9 @@
 import { Queue } from 'bullmq';
 import { codedError, isCodedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 import type { JobQueue } from '../contract.ts';
 import type { CoordinationEnvironment, JobLimits } from '../environment.ts';
 import { admitAnother, admitJob } from '../job-admission.ts';
-import { within } from '../within.ts';
 import type { Connection } from './connection.ts';
 import { type JobHandler, type Payload, startWorker } from './job-worker.ts';
 

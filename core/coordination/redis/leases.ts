@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 import type { HeldLease, LeaseOptions } from '../contract.ts';
 import type { CoordinationEnvironment } from '../environment.ts';
-import { within } from '../within.ts';
 import { claimUntilOurs, createBell } from './claim.ts';
 import type { Connection } from './connection.ts';
 import { holdLease, type RedisHeldLease } from './held-lease.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisConfig } from '#core/platform/config/service-config.ts';
+import { within } from '#core/platform/within.ts';
 import type { NudgeTopic } from '../contract.ts';
 import type { CoordinationEnvironment } from '../environment.ts';
-import { within } from '../within.ts';
 import { channelOf, connect } from './connection.ts';
 
 /**

@@ -4,16 +4,18 @@ import { normalizeClientAuth } from './client-auth.ts';
 import type { Environment } from './document.ts';
 import { normalizePostgresEndpoint } from './postgres-connection.ts';
 import type { ConfigPath, ConfigReport } from './problems.ts';
-import type {
-  ApiConfig,
-  LoggingConfig,
-  ObjectStorageConfig,
-  ProbesConfig,
-  RedisConfig,
-  ServiceConfig,
-  SourceConnection,
-  StorageConfig,
-  SyncConfigSource,
+import {
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type ApiConfig,
+  type LoggingConfig,
+  type ObjectStorageConfig,
+  type ProbesConfig,
+  type RedisConfig,
+  type ServiceConfig,
+  type SourceConnection,
+  type StorageConfig,
+  type SyncConfigSource,
 } from './service-config.ts';
 import type { ServiceConfigKeys } from './service-schema.ts';
 import { mongodbLocation, normalizeSourceConnection } from './source-connections.ts';
@@ -228,9 +230,6 @@ function apiConfig(keys: ServiceConfigKeys, report: ConfigReport): ApiConfig {
   };
 }
 
-const LEVELS = ['silly', 'debug', 'verbose', 'http', 'info', 'warn', 'error'] as const;
-const FORMATS = ['json', 'text'] as const;
-
 /** The environment wins over the file; production logs JSON unless told otherwise (O-27, O-28). */
 function loggingConfig(keys: ServiceConfigKeys, { environment, report }: NormalizeOptions): LoggingConfig {
   const fromEnvironment = <T extends string>(name: string, allowed: readonly T[]): T | undefined => {
@@ -245,8 +244,8 @@ function loggingConfig(keys: ServiceConfigKeys, { environment, report }: Normali
   const logging = keys.system?.logging;
   const usualFormat = environment['NODE_ENV'] === 'production' ? 'json' : 'text';
   return {
-    level: fromEnvironment('PS_LOG_LEVEL', LEVELS) ?? logging?.level ?? 'info',
-    format: fromEnvironment('PS_LOG_FORMAT', FORMATS) ?? logging?.format ?? usualFormat,
+    level: fromEnvironment('PS_LOG_LEVEL', LOG_LEVELS) ?? logging?.level ?? 'info',
+    format: fromEnvironment('PS_LOG_FORMAT', LOG_FORMATS) ?? logging?.format ?? usualFormat,
   };
 }
 

@@ -199,9 +199,13 @@ export interface ApiConfig {
   readonly inspector: boolean;
 }
 
+/** What may be said of how much is logged, from all to least (O-27), and in which form (O-28). */
+export const LOG_LEVELS = ['silly', 'debug', 'verbose', 'http', 'info', 'warn', 'error'] as const;
+export const LOG_FORMATS = ['json', 'text'] as const;
+
 export interface LoggingConfig {
-  readonly level: 'silly' | 'debug' | 'verbose' | 'http' | 'info' | 'warn' | 'error';
-  readonly format: 'json' | 'text';
+  readonly level: (typeof LOG_LEVELS)[number];
+  readonly format: (typeof LOG_FORMATS)[number];
 }
 
 export interface ProbesConfig {

@@ -12,6 +12,7 @@ import {
   text,
 } from './schema-parts.ts';
 import { INSTANCE_ID } from './instance-id.ts';
+import { LOG_FORMATS, LOG_LEVELS } from './service-config.ts';
 import { postgresEndpointKeys, SourceConnectionSchema } from './source-schemas.ts';
 
 /** The configuration file (O-25 … O-68). Keys are written as documented; `redis` is ours. */
@@ -250,12 +251,12 @@ export const ServiceConfigSchema = Type.Object(
             Type.Object(
               {
                 level: Type.Optional(
-                  Type.Enum(['silly', 'debug', 'verbose', 'http', 'info', 'warn', 'error'], {
+                  Type.Enum(LOG_LEVELS, {
                     description: 'Least severe level; default info; PS_LOG_LEVEL wins (O-27)',
                   }),
                 ),
                 format: Type.Optional(
-                  Type.Enum(['json', 'text'], {
+                  Type.Enum(LOG_FORMATS, {
                     description: 'Default text, json in production; PS_LOG_FORMAT wins (O-28)',
                   }),
                 ),

@@ -1,4 +1,4 @@
-import type { Clock } from '#core/platform/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Waits until `promise` settles, but not longer than `ms`. True: it settled in time. Never rejects, leaves no timer. */
 export function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<boolean> {
