@@ -1,16 +1,15 @@
 import { readdirSync } from 'node:fs';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findHelm, type Helm } from '#test/services/helm.ts';
 import { readAlerts } from './alerts.ts';
 import { chartFolder } from './generated.ts';
+import { needs } from './needs.fixture.ts';
 import { find, kubeVersion, render, renderText, withoutDefinition, type Rendered } from './rendered.fixture.ts';
 
 const found = await findHelm();
 const helm = found as Helm;
 
-beforeEach((context) => {
-  context.skip(typeof found === 'string', typeof found === 'string' ? found : '');
-});
+needs(found);
 
 const operator = async (values: object = {}) => find(await render(helm, values), 'Deployment');
 const podOf = (deployment: Rendered) => deployment['spec'].template.spec as Record<string, never>;

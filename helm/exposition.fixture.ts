@@ -5,6 +5,7 @@ import {
   collectProcessMetrics,
   createMetrics,
   METRICS,
+  metricsAnswer,
   type MetricDefinition,
   type MetricOwner,
 } from '#core/platform/metrics.ts';
@@ -37,13 +38,9 @@ export async function startExposition(): Promise<Exposition> {
       port: 0,
       host: '127.0.0.1',
       routes: {
-        async '/metrics'() {
+        '/metrics'() {
           grow(exposed);
-          return {
-            status: 200,
-            contentType: exposed.registry.contentType,
-            body: await exposed.registry.metrics(),
-          };
+          return metricsAnswer(exposed.registry);
         },
       },
     });

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PrivateKubeApiserver } from '#test/services/contract.ts';
 import { findHelm, type Helm } from '#test/services/helm.ts';
 import { startKubeApiserver } from '#test/services/kube-apiserver.ts';
@@ -9,6 +9,7 @@ import { kubeRequest, type KubeRequest } from '#test/services/kube-request.ts';
 import { kubePrograms } from '#test/services/kube-programs.ts';
 import { createNamespaces, createObject, definitions, foreignKinds } from './cluster.fixture.ts';
 import { chartFolder } from './generated.ts';
+import { needs } from './needs.fixture.ts';
 import { find, render, type Rendered } from './rendered.fixture.ts';
 
 const programs = await kubePrograms();
@@ -30,10 +31,7 @@ const everything = {
   imagePullSecrets: [{ name: 'regcred' }],
 };
 
-beforeEach((context) => {
-  context.skip(typeof found === 'string', typeof found === 'string' ? found : '');
-  context.skip(typeof programs === 'string', typeof programs === 'string' ? programs : '');
-});
+needs(found, programs);
 
 // Every helm command asks for all of the API first, on a machine that runs other tests besides.
 describe('a real kube-apiserver', { timeout: 180_000 }, () => {
@@ -75,21 +73,15 @@ describe('a real kube-apiserver', { timeout: 180_000 }, () => {
     const crd = `${definitions}/syncinstances.millrace.dev`;
     const served = async () => (await request('GET', '/apis/millrace.dev/v1alpha1')).status;
     await expect.poll(served, { timeout: 20_000 }).toBe(200);
-    expect(
-      (await request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator')).status,
-    ).toBe(200);
+    const operator = () =>
+      request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator');
+    expect((await operator()).status).toBe(200);
 
     await helm('upgrade', 'demo', chartFolder, ...cluster, '--reset-then-reuse-values', '--set', 'replicas=2');
-    const { body } = await request(
-      'GET',
-      '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator',
-    );
-    expect((body as Rendered)['spec'].replicas).toBe(2);
+    expect(((await operator()).body as Rendered)['spec'].replicas).toBe(2);
 
     await helm('uninstall', 'demo', ...cluster);
-    expect(
-      (await request('GET', '/apis/apps/v1/namespaces/millrace-system/deployments/demo-millrace-operator')).status,
-    ).toBe(404);
+    expect((await operator()).status).toBe(404);
     expect((await request('GET', crd)).status).toBe(200);
 
     // The definition that was kept is taken over by the same release.

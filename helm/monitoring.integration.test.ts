@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { METRICS } from '#core/platform/metrics.ts';
 import { OPERATOR_METRICS } from '#operator/metrics.ts';
+import { until } from '#test/instance/instance.ts';
 import { startPrometheus, type Prometheus } from '#test/services/prometheus.ts';
 import { prometheusPrograms } from '#test/services/prometheus-programs.ts';
 import { readAlerts } from './alerts.ts';
@@ -86,12 +86,9 @@ describe('dashboards and alerts on a real Prometheus', () => {
     exposition = await startExposition();
     prometheus = await startPrometheus({ targets: exposition.targets, rules: ruleFile() });
     const scraped = async () => Number((await prometheus.query('min(count_over_time(up[1m]))'))[0]?.value[1] ?? 0);
-    const deadline = Date.now() + 60_000;
     // Rates need two scrapes of every target, and a margin.
-    while ((await scraped()) < 4) {
-      if (Date.now() > deadline) throw new Error(`The targets are not scraped:\n${prometheus.log()}`);
-      await delay(200);
-    }
+    const isScraped = async (): Promise<boolean> => (await scraped()) >= 4;
+    await until('all targets to be scraped', isScraped, 60_000, () => prometheus.log());
   });
   afterAll(async () => {
     await prometheus?.close();
@@ -108,16 +105,14 @@ describe('dashboards and alerts on a real Prometheus', () => {
   });
 
   test.each(dashboards.flatMap(panelsOf))('$where', async ({ queries, labels }) => {
+    const columns = new Set<string>();
     for (const { expr, legend } of queries) {
       const samples = await prometheus.query(withVariables(expr));
       // `expr` says which query it is, should it have no result.
       expect([expr, samples.length > 0]).toEqual([expr, true]);
       const named = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map((match) => match[1]!);
-      for (const { metric } of samples) expect(Object.keys(metric)).toEqual(expect.arrayContaining(named));
-    }
-    const columns = new Set<string>();
-    for (const { expr } of queries) {
-      for (const { metric } of await prometheus.query(withVariables(expr))) {
+      for (const { metric } of samples) {
+        expect(Object.keys(metric)).toEqual(expect.arrayContaining(named));
         for (const label of Object.keys(metric)) columns.add(label);
       }
     }
@@ -145,16 +140,13 @@ describe('dashboards and alerts on a real Prometheus', () => {
   test.each(alerts)('$alert reads metrics and labels that are there', async ({ expr }) => {
     const selectors = selectorsOf(expr);
     expect(selectors).not.toEqual([]);
+    const labels = new Set<string>();
     for (const selector of selectors) {
       const samples = await prometheus.query(selector);
       expect([selector, samples.length > 0]).toEqual([selector, true]);
+      for (const { metric } of samples) for (const label of Object.keys(metric)) labels.add(label);
     }
     // `by` and `on` must name labels of the metrics: a label that is nowhere would silently merge everything.
-    const labels = new Set(
-      (await Promise.all(selectors.map((selector) => prometheus.query(selector))))
-        .flat()
-        .flatMap(({ metric }) => Object.keys(metric)),
-    );
     for (const label of groupingLabels(expr)) expect([...labels]).toContain(label);
   });
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Registry } from 'prom-client';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { realClock } from '#core/platform/clock.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { createKubeClient } from '#operator/kube/client.ts';
 import type { Kube } from '#operator/kube/contract.ts';
 import { SYNC_INSTANCES } from '#operator/kube/resource-types.ts';
@@ -19,21 +19,18 @@ import { startKubeApiserver } from '#test/services/kube-apiserver.ts';
 import { kubeRequest, type KubeRequest } from '#test/services/kube-request.ts';
 import { kubePrograms } from '#test/services/kube-programs.ts';
 import { createNamespaces, createObject, foreignKinds } from './cluster.fixture.ts';
+import { needs } from './needs.fixture.ts';
 import { render } from './rendered.fixture.ts';
 
 const programs = await kubePrograms();
 const found = await findHelm();
 const helm = found as Helm;
-const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 let server: PrivateKubeApiserver;
 let plane: DataPlane;
 let request: KubeRequest;
 
-beforeEach((context) => {
-  context.skip(typeof found === 'string', typeof found === 'string' ? found : '');
-  context.skip(typeof programs === 'string', typeof programs === 'string' ? programs : '');
-});
+needs(found, programs);
 beforeAll(async () => {
   if (typeof programs === 'string' || typeof found === 'string') return;
   server = await startKubeApiserver();
@@ -70,7 +67,7 @@ test('an operator with the roles of the chart alone brings an instance up, chang
     concurrency: 1,
     clock: realClock,
     random: Math.random,
-    log: silent,
+    log: SILENT_LOG,
     metrics,
     fail: (error) => expect.unreachable(String(error)),
     ports: { status: plane.statusPort, api: plane.apiPort },

@@ -1,15 +1,14 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ResourceType } from '#operator/kube/contract.ts';
 import { EVENTS, LEASES, OWNED_TYPES, POD_METRICS, PODS, SYNC_INSTANCES } from '#operator/kube/resource-types.ts';
 import { findHelm, type Helm } from '#test/services/helm.ts';
+import { needs } from './needs.fixture.ts';
 import { find, render, type Rendered } from './rendered.fixture.ts';
 
 const found = await findHelm();
 const helm = found as Helm;
 
-beforeEach((context) => {
-  context.skip(typeof found === 'string', typeof found === 'string' ? found : '');
-});
+needs(found);
 
 type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] };
 

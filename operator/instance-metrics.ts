@@ -1,6 +1,7 @@
 /** What the operator exposes about each instance. */
 import type { Gauge } from 'prom-client';
 import type { Place } from './kube/contract.ts';
+import { keyOf } from './kube/place.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { Decision } from './sync-instance/decision.ts';
 import type { Observed } from './sync-instance/observed.ts';
@@ -15,15 +16,13 @@ export interface InstanceMetrics {
 }
 
 type Labels = Readonly<Record<string, string>>;
-type InstanceGauge = Gauge;
 
 const STATUSES = ['True', 'False', 'Unknown'] as const;
 
 export function createInstanceMetrics(metrics: OperatorMetrics): InstanceMetrics {
   /** What is exposed, by instance. */
-  const exposed = new Map<string, (readonly [InstanceGauge, Labels])[]>();
-  const lastLook: InstanceGauge = metrics.millrace_instance_last_reconcile_timestamp_seconds;
-  const keyOf = ({ namespace, name }: Place): string => `${namespace}/${name}`;
+  const exposed = new Map<string, (readonly [Gauge, Labels])[]>();
+  const lastLook: Gauge = metrics.millrace_instance_last_reconcile_timestamp_seconds;
 
   const drop = (key: string): void => {
     for (const [gauge, labels] of exposed.get(key) ?? []) gauge.remove(labels);
@@ -58,9 +57,9 @@ function labelsOf({ namespace, name }: Place): Record<string, string> {
   return { namespace: namespace ?? '', instance: name };
 }
 
-type Figure = readonly [InstanceGauge, Record<string, string>, number];
+type Figure = readonly [Gauge, Record<string, string>, number];
 
-function figuresOf(metrics: OperatorMetrics, { instance, pods }: Observed, { status }: Decision): Figure[] {
+function figuresOf(metrics: OperatorMetrics, { instance, pods }: Observed, { current: status }: Decision): Figure[] {
   const own = labelsOf(instance.metadata);
   const conditions = (status.conditions ?? []).flatMap(({ type, status: present }) =>
     STATUSES.map((value): Figure => [
@@ -70,7 +69,7 @@ function figuresOf(metrics: OperatorMetrics, { instance, pods }: Observed, { sta
     ]),
   );
   const clients = pods.reduce((sum, { report }) => sum + (report?.status?.api?.connections ?? 0), 0);
-  const time = (gauge: InstanceGauge, at: string | undefined): Figure[] =>
+  const time = (gauge: Gauge, at: string | undefined): Figure[] =>
     at === undefined ? [] : [[gauge, own, Date.parse(at) / 1000]];
   return [
     [metrics.millrace_instance_info, { ...own, image: status.image ?? '', version: status.version ?? '' }, 1],
@@ -82,7 +81,7 @@ function figuresOf(metrics: OperatorMetrics, { instance, pods }: Observed, { sta
     ...time(metrics.millrace_instance_compaction_last_failure_timestamp_seconds, status.compaction?.lastFailureTime),
     ...(status.sources ?? []).flatMap((source): Figure[] => {
       const labels = { ...own, source: source.name };
-      const given = (gauge: InstanceGauge, value: number | undefined): Figure[] =>
+      const given = (gauge: Gauge, value: number | undefined): Figure[] =>
         value === undefined ? [] : [[gauge, labels, value]];
       return [
         ...given(metrics.millrace_instance_replication_lag_seconds, source.lagSeconds),

@@ -6,6 +6,7 @@ import type { Kube, Place } from './kube/contract.ts';
 import { createEventRecorder } from './kube/event-recorder.ts';
 import { isKubeError } from './kube/kube-error.ts';
 import { runWhileLeader } from './kube/lease.ts';
+import { keyOf, placeOfKey } from './kube/place.ts';
 import { createWorkQueue, type WorkQueue } from './kube/work-queue.ts';
 import { countedKube } from './counted-kube.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -103,13 +104,6 @@ function reportDepth(metrics: OperatorMetrics, depth: () => number): void {
   gauge.collect = () => gauge.set(depth());
 }
 
-const keyOf = ({ namespace, name }: Place): string => `${namespace ?? ''}/${name}`;
-
-function placeOf(key: string): Place {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
 /** What a queue does with its keys during one term. */
 function createWork(options: OperatorOptions, watches: Watches) {
   const { clock, random, log, metrics } = options;
@@ -117,7 +111,7 @@ function createWork(options: OperatorOptions, watches: Watches) {
   const reconciler = createTermReconciler(options, watches, instanceMetrics);
   return {
     async work(key: string): Promise<number | null> {
-      const place = placeOf(key);
+      const place = placeOfKey(key);
       const startedAt = clock.monotonic();
       try {
         const again = await reconciler.reconcile(place);

@@ -5,10 +5,10 @@ import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import type { Kube, KubeObject, Place, ResourceType, Selection } from './kube/contract.ts';
 import { createInformer, type Informer } from './kube/informer.ts';
 import type { IndexBy } from './kube/object-cache.ts';
+import { placeOf } from './kube/place.ts';
 import { CONFIG_MAPS, OPTIONAL_TYPES, OWNED_TYPES, PODS, SECRETS, SYNC_INSTANCES } from './kube/resource-types.ts';
 import { requiredValues } from './sync-instance/desired/desired.ts';
 import { LABEL_INSTANCE, MANAGER } from './sync-instance/desired/labels.ts';
-import { names } from './sync-instance/desired/names.ts';
 import type { ClusterView } from './sync-instance/gather.ts';
 import { valueSource, type LivePod } from './sync-instance/observed.ts';
 import { versionOf } from './sync-instance/referenced-values.ts';
@@ -91,10 +91,6 @@ export function createWatches(options: WatchOptions): Watches {
   };
 }
 
-function placeOf({ metadata }: KubeObject): Place {
-  return { namespace: metadata.namespace ?? null, name: metadata.name ?? '' };
-}
-
 const byController: IndexBy<KubeObject> = {
   controller: ({ metadata }) =>
     metadata.ownerReferences?.flatMap(({ controller, uid }) => (controller ? uid : [])) ?? [],
@@ -113,7 +109,6 @@ function valuesOf(instance: SyncInstance): string[] {
   const { configMapRef } = spec.syncConfig;
   const sources = [
     ...requiredValues(instance).map(({ kind, name }) => valueSource(kind, name)),
-    valueSource('Secret', names.adminSecret(metadata.name)),
     ...(configMapRef === undefined ? [] : [valueSource('ConfigMap', configMapRef.name)]),
   ];
   return [...new Set(sources)].map((source) => `${metadata.namespace}/${source}`);

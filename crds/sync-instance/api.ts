@@ -76,6 +76,12 @@ const Ingress = section('An Ingress to the API workers. Streams stay open for lo
     maxLength: 1024,
     pattern: '^/[-A-Za-z0-9/._~%]*$',
     default: '/',
+    rules: [
+      rule(
+        "!self.matches('(?i)//|/[.]{1,2}(/|$)|%2f')",
+        'The path must not contain "//", "%2f", or a part that is "." or "..".',
+      ),
+    ],
   }),
   tlsSecretName: Type.Optional(objectName('Secret with certificate and key. Without it plain http.')),
   annotations: annotations('Annotations of the Ingress.'),

@@ -8,13 +8,21 @@ function cronField(value: string): string {
   return `${part}(,${part})*`;
 }
 
+const months = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
+const days = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
+
 const cron = [
   cronField('[0-5]?[0-9]'),
   cronField('[01]?[0-9]|2[0-3]'),
   cronField('0?[1-9]|[12][0-9]|3[01]'),
-  cronField('0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC'),
-  cronField('[0-6]|SUN|MON|TUE|WED|THU|FRI|SAT'),
+  cronField(`0?[1-9]|1[0-2]|${months.join('|')}`),
+  cronField(`[0-6]|${days.join('|')}`),
 ].join(' +');
+
+/** The schedule with numbers in place of names, as an expression. */
+const inNumbers = [...months.map((name, index) => [name, index + 1]), ...days.map((name, index) => [name, index])]
+  .map(([name, number]) => `.replace('${name}', '${number}')`)
+  .join('');
 
 export const Compaction = section(
   'Compaction of bucket storage, by a CronJob: shortens the history that new clients download.',
@@ -26,6 +34,10 @@ export const Compaction = section(
         rule(
           `self.matches('(?i)^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|${cron})$')`,
           'schedule must be a cron schedule of five fields, such as "0 3 * * *", or one of @hourly, @daily, @weekly, @monthly, @yearly.',
+        ),
+        rule(
+          `self.upperAscii()${inNumbers}.findAll('[0-9]{1,2}-[0-9]{1,2}').all(range, int(range.split('-')[0]) <= int(range.split('-')[1]))`,
+          'A range of the schedule must not begin beyond its end: a week begins with SUN, so SAT-MON is SAT,SUN,MON.',
         ),
       ],
     }),

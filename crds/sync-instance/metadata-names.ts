@@ -37,10 +37,10 @@ export const SourceName = text(
   },
 );
 
-const objectNamePattern = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+const dnsSubdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
 
 /** The name of another Kubernetes object. */
-export const objectName = (description: string) => text(description, { maxLength: 253, pattern: objectNamePattern });
+export const objectName = (description: string) => text(description, { maxLength: 253, pattern: `^${dnsSubdomain}$` });
 
 /** The name of a namespace. */
 export const namespaceName = (description: string) =>
@@ -67,7 +67,6 @@ export const optionalSecretKeyRef = (description: string) => Type.Optional(secre
 /** An object by its name only, such as a Secret with credentials for a registry. */
 export const localRef = (description: string) => section(description, { name: objectName('Name of the object.') });
 
-const dnsSubdomain = '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*';
 const qualifiedName = `^(${dnsSubdomain}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`;
 /** Every key of a map is a name as Kubernetes wants it for labels and annotations. */
 const qualifiedKeys = `self.all(key, key.size() <= 253 && key.matches(r'${qualifiedName}'))`;

@@ -5,7 +5,7 @@ import { type Static, type TProperties, type TSchema, Type } from 'typebox';
  * everything, without which the API server cannot tell that a CEL rule is cheap enough.
  *
  * A field with a default may be left out in a manifest, but is always there once the API server has read it. Its
- * TypeScript type is therefore not optional; `crds/generate.ts` leaves it out of `required`.
+ * TypeScript type is therefore not optional; `crds/structural-schema.ts` leaves it out of `required`.
  */
 
 /** A rule of the API server (CEL) and the sentence that a user reads when it is broken. */

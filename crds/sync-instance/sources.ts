@@ -21,11 +21,14 @@ const Source = section(
     mssql: Type.Optional(MssqlSource),
     convex: Type.Optional(ConvexSource),
     debugApi: flag('Allow queries on this connection through the admin API.', false),
-    replicas: count('Pods: one leads, the others stand by and take over within seconds.', {
-      minimum: 1,
-      maximum: 5,
-      default: 2,
-    }),
+    replicas: count(
+      'Pods: one leads, the others stand by and take over within seconds. Without `redis` there is one.',
+      {
+        minimum: 1,
+        maximum: 5,
+        default: 2,
+      },
+    ),
     ...podSettings,
   },
   {

@@ -51,12 +51,15 @@ export const Storage = section(
   },
 );
 
-export const Redis = section('Redis, which tells API workers of new data at once. Without it they poll storage.', {
-  uriSecretRef: secretKeyRef('Secret with the URI: `redis://` or `rediss://`.'),
-  keyPrefix: Type.Optional(
-    text('Start of the names of all keys. Default `millrace:NAMESPACE/NAME:`.', {
-      maxLength: 200,
-      pattern: '^[!-~]+$',
-    }),
-  ),
-});
+export const Redis = section(
+  'Redis, which tells API workers of new data at once, and keeps the lease of replicators. Without it workers poll storage, and a source has one pod.',
+  {
+    uriSecretRef: secretKeyRef('Secret with the URI: `redis://` or `rediss://`.'),
+    keyPrefix: Type.Optional(
+      text('Start of the names of all keys. Default `millrace:NAMESPACE/NAME:`.', {
+        maxLength: 200,
+        pattern: '^[!-~]+$',
+      }),
+    ),
+  },
+);

@@ -1,6 +1,6 @@
 import type { DashboardDescription } from './description.ts';
 import { processPanels } from './process-rows.ts';
-import { API_POD, ERROR_STEPS, INSTANCE, NAMESPACE, POD_SCOPE, quantile, rate } from './queries.ts';
+import { API_POD, ERROR_STEPS, INSTANCE, medianAndP99, NAMESPACE, POD_SCOPE, quantile, rate } from './queries.ts';
 
 /** The workers that serve clients: rate, errors, duration, and what they hold. */
 export const apiWorkers: DashboardDescription = {
@@ -68,10 +68,7 @@ export const apiWorkers: DashboardDescription = {
             'Until the worker can announce it. High without Redis is normal: workers then look every so often.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.5, 'millrace_commit_visible_seconds', POD_SCOPE), legend: 'median' },
-            { expr: quantile(0.99, 'millrace_commit_visible_seconds', POD_SCOPE), legend: 'p99' },
-          ],
+          queries: medianAndP99('millrace_commit_visible_seconds', POD_SCOPE),
         },
         {
           kind: 'heatmap',

@@ -131,7 +131,8 @@ export const fleet: DashboardDescription = {
         {
           kind: 'curves',
           title: 'Lag',
-          description: 'From commit in the source to bucket storage; the largest of each instance.',
+          description:
+            'Age of the oldest change of the source that bucket storage does not have yet; the largest of each instance.',
           unit: 's',
           width: 12,
           queries: [

@@ -1,4 +1,4 @@
-import type { DashboardDescription } from './description.ts';
+import type { DashboardDescription, Query } from './description.ts';
 import {
   conditionHolds,
   ERROR_STEPS,
@@ -10,6 +10,14 @@ import {
   rate,
   SCOPE,
 } from './queries.ts';
+
+/** Where the time goes on a change's way from the source to a client. */
+const stages = (q: number): Query[] => [
+  { expr: quantile(q, 'millrace_commit_decoded_seconds', SCOPE), legend: 'commit to decoded' },
+  { expr: quantile(q, 'millrace_commit_stored_seconds', SCOPE), legend: 'commit to stored' },
+  { expr: quantile(q, 'millrace_commit_visible_seconds', SCOPE), legend: 'stored to visible' },
+  { expr: quantile(q, 'millrace_checkpoint_delivery_seconds', SCOPE), legend: 'stored to sent' },
+];
 
 /** One instance, from the source to the client. */
 export const instance: DashboardDescription = {
@@ -75,7 +83,7 @@ export const instance: DashboardDescription = {
         {
           kind: 'curves',
           title: 'Replication lag',
-          description: 'From commit in the source to bucket storage, per source.',
+          description: 'Age of the oldest change of the source that bucket storage does not have yet, per source.',
           unit: 's',
           width: 8,
           queries: [{ expr: `max by (source) (millrace_replication_lag_seconds{${SCOPE}})`, legend: '{{source}}' }],
@@ -88,12 +96,7 @@ export const instance: DashboardDescription = {
             'Where the time goes: decoded and stored count from the commit in the source; visible and sent from the commit in bucket storage.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.99, 'millrace_commit_decoded_seconds', SCOPE), legend: 'commit to decoded' },
-            { expr: quantile(0.99, 'millrace_commit_stored_seconds', SCOPE), legend: 'commit to stored' },
-            { expr: quantile(0.99, 'millrace_commit_visible_seconds', SCOPE), legend: 'stored to visible' },
-            { expr: quantile(0.99, 'millrace_checkpoint_delivery_seconds', SCOPE), legend: 'stored to sent' },
-          ],
+          queries: stages(0.99),
         },
         {
           kind: 'curves',
@@ -101,12 +104,7 @@ export const instance: DashboardDescription = {
           description: 'The same for half of the changes.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.5, 'millrace_commit_decoded_seconds', SCOPE), legend: 'commit to decoded' },
-            { expr: quantile(0.5, 'millrace_commit_stored_seconds', SCOPE), legend: 'commit to stored' },
-            { expr: quantile(0.5, 'millrace_commit_visible_seconds', SCOPE), legend: 'stored to visible' },
-            { expr: quantile(0.5, 'millrace_checkpoint_delivery_seconds', SCOPE), legend: 'stored to sent' },
-          ],
+          queries: stages(0.5),
         },
         {
           kind: 'curves',

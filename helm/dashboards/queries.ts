@@ -1,5 +1,5 @@
 /** Pieces of PromQL that the dashboards share. */
-import type { Step, VariableDescription } from './description.ts';
+import type { Query, Step, VariableDescription } from './description.ts';
 
 /** The instances that are chosen above the dashboard. */
 export const SCOPE = 'namespace=~"$namespace", instance=~"$instance"';
@@ -12,6 +12,14 @@ export const POD_SCOPE = `${SCOPE}, pod=~"$pod"`;
 export function quantile(q: number, histogram: string, scope: string, by = ''): string {
   const labels = by === '' ? 'le' : `le, ${by}`;
   return `histogram_quantile(${q}, sum by (${labels}) (rate(${histogram}_bucket{${scope}}[$__rate_interval])))`;
+}
+
+/** What half of all takes at most, and all but one in a hundred. */
+export function medianAndP99(histogram: string, scope: string): Query[] {
+  return [
+    { expr: quantile(0.5, histogram, scope), legend: 'median' },
+    { expr: quantile(0.99, histogram, scope), legend: 'p99' },
+  ];
 }
 
 /** How fast a counter grows, per second, over the labels `by`. */

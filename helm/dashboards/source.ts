@@ -5,8 +5,8 @@ import {
   HOURS_STEPS,
   INSTANCE,
   LAG_STEPS,
+  medianAndP99,
   NAMESPACE,
-  quantile,
   rate,
   SCOPE,
   SOURCE,
@@ -43,7 +43,7 @@ export const source: DashboardDescription = {
         {
           kind: 'figure',
           title: 'Lag',
-          description: 'From commit in the source to bucket storage.',
+          description: 'Age of the oldest change of the source that bucket storage does not have yet.',
           unit: 's',
           width: 4,
           queries: [{ expr: `max(millrace_replication_lag_seconds{${SOURCE_SCOPE}})`, legend: 'lag' }],
@@ -79,7 +79,7 @@ export const source: DashboardDescription = {
         {
           kind: 'curves',
           title: 'Lag in time',
-          description: 'From commit in the source to bucket storage.',
+          description: 'Age of the oldest change of the source that bucket storage does not have yet.',
           unit: 's',
           width: 8,
           queries: [{ expr: `max by (pod) (millrace_replication_lag_seconds{${SOURCE_SCOPE}})`, legend: '{{pod}}' }],
@@ -149,10 +149,7 @@ export const source: DashboardDescription = {
             'From commit in the source until it is decoded, evaluated and its flush begins. High: the leader lacks CPU, or the source sends late.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.5, 'millrace_commit_decoded_seconds', SOURCE_SCOPE), legend: 'median' },
-            { expr: quantile(0.99, 'millrace_commit_decoded_seconds', SOURCE_SCOPE), legend: 'p99' },
-          ],
+          queries: medianAndP99('millrace_commit_decoded_seconds', SOURCE_SCOPE),
         },
         {
           kind: 'curves',
@@ -160,10 +157,7 @@ export const source: DashboardDescription = {
           description: 'The same and the flush to bucket storage.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.5, 'millrace_commit_stored_seconds', SOURCE_SCOPE), legend: 'median' },
-            { expr: quantile(0.99, 'millrace_commit_stored_seconds', SOURCE_SCOPE), legend: 'p99' },
-          ],
+          queries: medianAndP99('millrace_commit_stored_seconds', SOURCE_SCOPE),
         },
         {
           kind: 'curves',
@@ -171,10 +165,7 @@ export const source: DashboardDescription = {
           description: 'Duration of a flush. High: bucket storage is slow.',
           unit: 's',
           width: 8,
-          queries: [
-            { expr: quantile(0.5, 'millrace_flush_seconds', SOURCE_SCOPE), legend: 'median' },
-            { expr: quantile(0.99, 'millrace_flush_seconds', SOURCE_SCOPE), legend: 'p99' },
-          ],
+          queries: medianAndP99('millrace_flush_seconds', SOURCE_SCOPE),
         },
         {
           kind: 'curves',

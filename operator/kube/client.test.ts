@@ -146,6 +146,25 @@ describe('client', () => {
     expect(seen[0]!.line).toContain('watch=true&allowWatchBookmarks=true&resourceVersion=7&timeoutSeconds=180');
   });
 
+  test('requests do not wait for watches, however many there are', async () => {
+    const watches = 100;
+    const { promise: allArrived, resolve: arrive } = Promise.withResolvers<void>();
+    const { kube } = await answering(({ line }, response, count) => {
+      if (!line.includes('watch=true')) return json(response, 200, { metadata: { name: 'demo' } });
+      response.writeHead(200).flushHeaders();
+      if (count === watches) arrive();
+    });
+    const end = new AbortController();
+    const selection = { namespace: 'apps', resourceVersion: '1', signal: end.signal };
+    const watching = Promise.allSettled(
+      Array.from({ length: watches }, () => kube.watch(CONFIG_MAPS, selection)[Symbol.asyncIterator]().next()),
+    );
+    await allArrived;
+    expect(await kube.get(CONFIG_MAPS, place)).toEqual({ metadata: { name: 'demo' } });
+    end.abort();
+    await watching;
+  });
+
   test('nobody there is Unreachable, without the token', async () => {
     const { kube } = await answering(() => undefined);
     server!.close();

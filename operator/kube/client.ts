@@ -215,7 +215,7 @@ async function* watch(
   try {
     const accept = selection.metadataOnly === true ? METADATA_ONLY('PartialObjectMetadata') : JSON_TYPE;
     const signal = AbortSignal.any(signals);
-    const response = await transport({ method: 'GET', path, headers: { ...AGENT, accept }, signal });
+    const response = await transport({ method: 'GET', path, headers: { ...AGENT, accept }, signal, lasts: true });
     if (response.statusCode !== 200) await readJson(response, what);
     for await (const line of readLines(response, what)) {
       const event = JSON.parse(line) as { type: string; object: KubeObject & { code?: number } };

@@ -4,6 +4,7 @@ import type { Log } from '#core/platform/log.ts';
 import type { Kube, KubeObject, Place } from './contract.ts';
 import { isKubeError } from './kube-error.ts';
 import { microTime } from './lease.ts';
+import { placeOf } from './place.ts';
 import { EVENTS } from './resource-types.ts';
 
 /** One thing that happened to an object. */
@@ -70,8 +71,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     const present = series.get(key);
     if (present === undefined || now - present.lastMs > SERIES_MS) {
       if (!allow(about.metadata.uid ?? '')) return;
-      const { metadata } = await kube.create(EVENTS, eventOf(options, about, note));
-      const place = { namespace: metadata.namespace ?? null, name: metadata.name ?? '' };
+      const place = placeOf(await kube.create(EVENTS, eventOf(options, about, note)));
       remember(key, { place, count: 1, lastMs: now, writtenMs: now });
       return;
     }

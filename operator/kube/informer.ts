@@ -4,7 +4,8 @@ import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
 import type { Kube, KubeObject, ResourceType, Selection, WatchEvent } from './contract.ts';
 import { isKubeError } from './kube-error.ts';
-import { createObjectCache, type IndexBy, type ObjectCache } from './object-cache.ts';
+import { createObjectCache, type IndexBy, type ObjectCache, type WritableCache } from './object-cache.ts';
+import { placeOf } from './place.ts';
 
 export interface InformerOptions<T extends KubeObject> {
   readonly kube: Pick<Kube, 'list' | 'watch'>;
@@ -41,35 +42,21 @@ const MISSING_WAIT_MS = 60_000;
 export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
   const { kube, type, selection, clock, random, log, onChange, optional = false } = options;
   const cache = createObjectCache<T>(options.indexes);
+  const changes = createChanges(cache, onChange);
   const { promise: synced, resolve: setSynced } = Promise.withResolvers<void>();
   const backoff = createBackoff({ clock, random, initialMs: FIRST_WAIT_MS, maxMs: LONGEST_WAIT_MS });
 
-  const take = (object: T): void => {
-    const previous = cache.get(placeOf(object)) ?? null;
-    if (isSame(previous, object) || !cache.put(object)) return;
-    onChange(object, previous);
-  };
-
   const relist = async (): Promise<string> => {
     const { items, resourceVersion } = await kube.list(type, selection);
-    const objects = items as readonly T[];
-    for (const gone of cache.retain(objects)) onChange(gone, gone);
-    for (const object of objects) take(object);
+    changes.replaceAll(items as readonly T[]);
     setSynced();
     return resourceVersion;
-  };
-
-  const apply = ({ type: kind, object }: WatchEvent): void => {
-    if (kind === 'BOOKMARK') return;
-    if (kind !== 'DELETED') return take(object as T);
-    const previous = cache.remove(object as T);
-    if (previous !== undefined) onChange(object as T, previous);
   };
 
   /** One watch to its end; calls `reached` with each version, so that the next one begins there. */
   const follow = async (from: string, signal: AbortSignal, reached: (version: string) => void): Promise<void> => {
     for await (const event of kube.watch(type, { ...selection, resourceVersion: from, signal })) {
-      apply(event);
+      changes.apply(event);
       const version = event.object.metadata.resourceVersion;
       if (version !== undefined) reached(version);
       backoff.reset();
@@ -78,7 +65,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
 
   const waitAfter = async (error: unknown, signal: AbortSignal): Promise<void> => {
     if (optional && (isKubeError(error, 'NotFound') || isKubeError(error, 'Forbidden'))) {
-      for (const gone of cache.retain([])) onChange(gone, gone);
+      changes.replaceAll([]);
       setSynced();
       await clock.sleep(MISSING_WAIT_MS * (1 + random() / 2), signal);
       return;
@@ -113,6 +100,28 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   };
 }
 
+/** Takes what the server tells into the cache, and passes on what changes by that. */
+function createChanges<T extends KubeObject>(cache: WritableCache<T>, onChange: InformerOptions<T>['onChange']) {
+  const take = (object: T): void => {
+    const previous = cache.get(placeOf(object)) ?? null;
+    if (isSame(previous, object) || !cache.put(object)) return;
+    onChange(object, previous);
+  };
+  return {
+    /** These are all that there are. */
+    replaceAll(objects: readonly T[]): void {
+      for (const gone of cache.retain(objects)) onChange(gone, gone);
+      for (const object of objects) take(object);
+    },
+    apply({ type, object }: WatchEvent): void {
+      if (type === 'BOOKMARK') return;
+      if (type !== 'DELETED') return take(object as T);
+      const previous = cache.remove(object as T);
+      if (previous !== undefined) onChange(object as T, previous);
+    },
+  };
+}
+
 /** A wait ends early only because everything ends. */
 async function aborts(waiting: Promise<void>): Promise<boolean> {
   return waiting.then(
@@ -124,8 +133,4 @@ async function aborts(waiting: Promise<void>): Promise<boolean> {
 function isSame(previous: KubeObject | null, object: KubeObject): boolean {
   const version = object.metadata.resourceVersion;
   return version !== undefined && previous?.metadata.resourceVersion === version;
-}
-
-function placeOf({ metadata }: KubeObject): { namespace: string | null; name: string } {
-  return { namespace: metadata.namespace ?? null, name: metadata.name ?? '' };
 }

@@ -1,4 +1,5 @@
 import type { KubeObject, Place } from './contract.ts';
+import { keyOf, placeOf } from './place.ts';
 import { isOlder } from './resource-version.ts';
 
 /** From an object to the values under which it is found. */
@@ -79,11 +80,6 @@ export function createObjectCache<T extends KubeObject>(indexes: IndexBy<T> = {}
   };
 }
 
-/** `namespace/name`; the same for objects and places. */
-export function keyOf({ namespace, name }: Place): string {
-  return `${namespace ?? ''}/${name}`;
-}
-
-export function keyOfObject({ metadata }: KubeObject): string {
-  return keyOf({ namespace: metadata.namespace ?? null, name: metadata.name ?? '' });
+function keyOfObject(object: KubeObject): string {
+  return keyOf(placeOf(object));
 }

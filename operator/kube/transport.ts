@@ -18,12 +18,14 @@ export interface ApiRequest {
   readonly body?: string;
   /** Ends the request, and the answer while it is read. */
   readonly signal: AbortSignal;
+  /** The answer lasts for minutes: nobody else must wait for its connection. */
+  readonly lasts?: boolean;
 }
 
 /** Sends a request; resolves with the head of the answer. Rejects with `Unreachable`. */
 export type Transport = (request: ApiRequest) => Promise<IncomingMessage>;
 
-/** Connections that are kept. More requests at once wait. */
+/** Connections that are kept. More requests at once wait; watches have connections of their own, one for each kind and namespace. */
 const MAX_SOCKETS = 64;
 
 /**
@@ -38,17 +40,21 @@ export function createTransport(kubeConfig: KubeConfig): Transport {
   const base = new URL(server);
   const isTls = base.protocol === 'https:';
   const proxied = kubeConfig.getCurrentCluster()?.proxyUrl !== undefined;
-  const agentOptions = { keepAlive: true, maxSockets: MAX_SOCKETS, keepAliveMsecs: 15_000 };
-  const agent = isTls ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
+  const createAgent = (maxSockets: number): HttpAgent => {
+    const agentOptions = { keepAlive: true, maxSockets, keepAliveMsecs: 15_000 };
+    return isTls ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
+  };
+  const requestAgent = createAgent(MAX_SOCKETS);
+  const watchAgent = createAgent(Infinity);
 
-  return async ({ method, path, headers, body, signal }) => {
+  return async ({ method, path, headers, body, signal, lasts = false }) => {
     const options: RequestOptions = {};
     try {
       await kubeConfig.applyToHTTPSOptions(options);
     } catch (cause) {
       throw new KubeError('Unreachable', `No credentials for ${base.host}`, { cause });
     }
-    if (!proxied) options.agent = agent;
+    if (!proxied) options.agent = lasts ? watchAgent : requestAgent;
     const url = new URL(base.pathname.replace(/\/$/, '') + path, base);
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     return new Promise((resolve, reject) => {

@@ -36,18 +36,13 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
   const working = new Map<string, Promise<void>>();
   /** Wanted again while being worked on. */
   const again = new Set<string>();
-  const planned = new Map<string, { readonly due: number; readonly timer: Timer }>();
   const failing = new Map<string, Backoff>();
   let signal: AbortSignal | null = null;
-
-  const cancelPlan = (key: string): void => {
-    planned.get(key)?.timer.cancel();
-    planned.delete(key);
-  };
+  const plans = createPlans(clock, (key) => add(key));
 
   const add = (key: string): void => {
     if (signal?.aborted) return;
-    cancelPlan(key);
+    plans.cancel(key);
     if (working.has(key)) again.add(key);
     else ready.add(key);
     startWork();
@@ -55,11 +50,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
 
   const addAfter = (key: string, ms: number): void => {
     if (signal?.aborted) return;
-    const due = clock.monotonic() + ms;
-    const present = planned.get(key);
-    if (ready.has(key) || again.has(key) || (present !== undefined && present.due <= due)) return;
-    cancelPlan(key);
-    planned.set(key, { due, timer: clock.setTimer(ms, () => add(key)) });
+    if (!ready.has(key) && !again.has(key)) plans.plan(key, ms);
   };
 
   const workOn = async (key: string, until: AbortSignal): Promise<void> => {
@@ -89,7 +80,7 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
         workOn(key, until).finally(() => {
           working.delete(key);
           if (again.delete(key)) {
-            cancelPlan(key);
+            plans.cancel(key);
             if (!until.aborted) ready.add(key);
           }
           startWork();
@@ -108,9 +99,32 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
       signal = until;
       startWork();
       if (!until.aborted) await new Promise((resolve) => until.addEventListener('abort', resolve, { once: true }));
-      for (const key of planned.keys()) cancelPlan(key);
+      plans.cancelAll();
       ready.clear();
       await Promise.all(working.values());
+    },
+  };
+}
+
+/** Looks that are wanted later, one for each key. */
+function createPlans(clock: Clock, onDue: (key: string) => void) {
+  const planned = new Map<string, { readonly due: number; readonly timer: Timer }>();
+  const cancel = (key: string): void => {
+    planned.get(key)?.timer.cancel();
+    planned.delete(key);
+  };
+  return {
+    cancel,
+    /** An earlier one stays. */
+    plan(key: string, ms: number): void {
+      const due = clock.monotonic() + ms;
+      const present = planned.get(key);
+      if (present !== undefined && present.due <= due) return;
+      cancel(key);
+      planned.set(key, { due, timer: clock.setTimer(ms, () => onDue(key)) });
+    },
+    cancelAll(): void {
+      for (const key of planned.keys()) cancel(key);
     },
   };
 }

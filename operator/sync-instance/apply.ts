@@ -1,19 +1,21 @@
-/** Carrying a decision out: the only place that changes anything. */
+/** Carrying a decision out: here and in write-objects.ts everything is changed that is changed. */
 import type { Log } from '#core/platform/log.ts';
 import { conditionTypes } from '#crds/sync-instance/status.ts';
 import type { SyncInstance, SyncInstanceStatus } from '#crds/sync-instance/sync-instance.ts';
-import type { Kube, KubeObject, Place, ResourceType } from '../kube/contract.ts';
+import type { Kube, KubeObject, ResourceType } from '../kube/contract.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import { isKubeError } from '../kube/kube-error.ts';
+import { placeOf } from '../kube/place.ts';
 import { SECRETS, SYNC_INSTANCES } from '../kube/resource-types.ts';
-import type { Decision, Unwanted, WantedObject } from './decision.ts';
+import type { Decision, Unwanted } from './decision.ts';
 import type { DeployToWorker } from './deploy-request.ts';
 import { adminSecret } from './desired/desired.ts';
-import { LABEL_INSTANCE, MANAGER } from './desired/labels.ts';
 import { FINALIZER } from './finalizer.ts';
+import { newestFirst } from './live-objects.ts';
 import type { Memory, Observed } from './observed.ts';
 import { isDeployTarget } from './policy/sync-config.ts';
-import { ordered, projection } from './projection.ts';
+import { ordered } from './projection.ts';
+import { APPLY, createObjectWriter, type LeftOut } from './write-objects.ts';
 
 export interface ApplierOptions {
   readonly kube: Kube;
@@ -35,73 +37,11 @@ export interface Applier {
   forget(uid: string): void;
 }
 
-/** What this process has applied, and what it was like then. */
-interface Applied {
-  readonly hash: string;
-  readonly projection: string;
-}
-
-const APPLY = { fieldManager: MANAGER, force: true } as const;
+const NOTHING_LEFT_OUT: LeftOut = { taken: [], unserved: [] };
 
 export function createApplier(options: ApplierOptions): Applier {
-  const { kube, seen, log } = options;
-  const applied = new Map<string, Map<string, Applied>>();
-
-  /** Null when somebody else has the name. */
-  const holderOf = async (
-    observed: Observed,
-    { type, object }: WantedObject,
-  ): Promise<KubeObject | 'nobody' | null> => {
-    const { name } = object.metadata;
-    const live = observed.owned.find((item) => item.type === type && item.object.metadata.name === name)?.object;
-    const present = live ?? (await kube.get(type, placeOf(object)));
-    if (present === null) return 'nobody';
-    return isOurs(present, observed.instance) ? present : null;
-  };
-
-  const applyOne = async (observed: Observed, item: WantedObject): Promise<boolean> => {
-    const { instance, owned } = observed;
-    const { type, object, hash } = item;
-    const records = applied.get(instance.metadata.uid) ?? new Map<string, Applied>();
-    applied.set(instance.metadata.uid, records);
-    const key = `${type.kind}/${object.metadata.name}`;
-    const live = owned.find(
-      (other) => other.type === type && other.object.metadata.name === object.metadata.name,
-    )?.object;
-    const record = records.get(key);
-    if (live !== undefined && record?.hash === hash && record.projection === projection(live, object)) return true;
-    const holder = await holderOf(observed, item);
-    if (holder === null) return false;
-    // With the uid a name that has changed hands since is a conflict, and a deleted object does not come back half.
-    const uid = holder === 'nobody' ? {} : { uid: holder.metadata.uid! };
-    log.debug({ kind: type.kind, name: object.metadata.name, isNew: holder === 'nobody' }, 'Applying');
-    const written = await kube.apply(type, { ...object, metadata: { ...object.metadata, ...uid } }, APPLY);
-    records.set(key, { hash, projection: projection(written, object) });
-    seen(type, written);
-    return true;
-  };
-
-  const createOne = async (observed: Observed, item: WantedObject): Promise<boolean> => {
-    try {
-      seen(item.type, await kube.create(item.type, item.object));
-      return true;
-    } catch (error) {
-      if (!isKubeError(error, 'AlreadyExists')) throw error;
-      return (await holderOf(observed, item)) !== null;
-    }
-  };
-
-  const applyAll = async (observed: Observed, { apply, create }: Decision): Promise<string[]> => {
-    const taken: string[] = [];
-    const nameOf = ({ type, object }: WantedObject): string => `${type.kind} ${object.metadata.name}`;
-    for (const item of apply) if (!(await applyOne(observed, item))) taken.push(nameOf(item));
-    for (const item of create) if (!(await createOne(observed, item))) taken.push(nameOf(item));
-    const records = applied.get(observed.instance.metadata.uid);
-    const names = new Set(apply.map(({ type, object }) => `${type.kind}/${object.metadata.name}`));
-    for (const key of records?.keys() ?? []) if (!names.has(key)) records?.delete(key);
-    return taken;
-  };
-
+  const { kube, seen } = options;
+  const writer = createObjectWriter(options);
   return {
     async carryOut(observed, decision) {
       const { instance } = observed;
@@ -110,29 +50,17 @@ export function createApplier(options: ApplierOptions): Applier {
         const secret = adminSecret(instance, observed.adminToken.token) as unknown as KubeObject;
         seen(SECRETS, await kube.create(SECRETS, secret));
       }
-      const taken = await applyAll(observed, decision);
+      const leftOut = await writer.write(observed, decision);
       for (const item of decision.scale) await scale(options, item);
       for (const item of decision.remove) await remove(options, item);
       const memory = await deploy(options, observed, decision);
       await writeStatus(options, instance, decision.status);
       for (const note of decision.events) await options.events.record(instance, note);
       if (decision.finalizer === 'remove') await removeFinalizer(options, instance);
-      return { ...memory, taken: instance.metadata.deletionTimestamp === undefined ? taken : [] };
+      return { ...memory, ...(instance.metadata.deletionTimestamp === undefined ? leftOut : NOTHING_LEFT_OUT) };
     },
-    forget: (uid) => void applied.delete(uid),
+    forget: (uid) => writer.forget(uid),
   };
-}
-
-function placeOf({ metadata }: KubeObject): Place {
-  return { namespace: metadata.namespace ?? null, name: metadata.name ?? '' };
-}
-
-/** The instance controls it; or nobody does, and it has our labels: an orphan, such as one restored from a backup. */
-function isOurs({ metadata }: KubeObject, instance: SyncInstance): boolean {
-  const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
-  if (controller !== undefined) return controller.uid === instance.metadata.uid;
-  const labels = metadata.labels ?? {};
-  return labels['app.kubernetes.io/managed-by'] === MANAGER && labels[LABEL_INSTANCE] === instance.metadata.name;
 }
 
 async function addFinalizer({ kube, seen }: ApplierOptions, { metadata }: SyncInstance): Promise<void> {
@@ -181,10 +109,7 @@ async function deploy(
   if (decision.deploy === null) return memory;
   const { revision, text } = decision.deploy;
   // The newest: after an upgrade it knows what the others do not.
-  const target = observed.pods
-    .filter(isDeployTarget)
-    .toSorted((a, b) => ((a.pod.metadata.creationTimestamp ?? '') < (b.pod.metadata.creationTimestamp ?? '') ? 1 : -1))
-    .at(0);
+  const [target] = newestFirst(observed.pods.filter(isDeployTarget));
   if (target?.pod.status?.podIP === undefined) return memory;
   const result = await deployToWorker({ address: target.pod.status.podIP, token: observed.adminToken.token, text });
   if (result === null) {

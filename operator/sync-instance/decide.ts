@@ -1,15 +1,16 @@
 /** From what is to what is to be done: pure. One file per fact under policy/. */
 import type { CompileSyncConfig } from '#core/sync-config/contract.ts';
-import { JOBS } from '../kube/resource-types.ts';
+import { DEPLOYMENTS, JOBS } from '../kube/resource-types.ts';
 import { withConditions } from './conditions.ts';
-import type { Decision, Unwanted, WantedObject } from './decision.ts';
+import { LOOK_AGAIN_MS, type Decision, type Unwanted, type WantedObject } from './decision.ts';
 import type { DesiredInput, Stage } from './desired/contract.ts';
 import { desiredObjects, requiredValues } from './desired/desired.ts';
 import { migrationJob } from './desired/jobs.ts';
 import { names } from './desired/names.ts';
 import { transitionEvents } from './events.ts';
-import { decideDeletion } from './finalizer.ts';
-import type { Observed } from './observed.ts';
+import { decideDeletion, FINALIZER } from './finalizer.ts';
+import { ownedObject } from './live-objects.ts';
+import type { LiveDeployment, Observed } from './observed.ts';
 import { apiVerdict, isRolledOut } from './policy/api.ts';
 import { scaleApi } from './policy/autoscaling.ts';
 import { resolveImage } from './policy/image.ts';
@@ -22,9 +23,6 @@ import { jobState, MIGRATION_RETRY_MS, storageVerdict, type JobState } from './p
 import { syncConfigFact } from './policy/sync-config.ts';
 import { settledStatus, statusOf } from './status.ts';
 import { imageOf, isCurrent, leftOver, liveDeployment, wanted } from './workloads.ts';
-
-/** The parts are asked this often; what Kubernetes tells is looked at at once. */
-export const LOOK_AGAIN_MS = 5000;
 
 /** What is to be done about one instance. Equal input gives an equal decision. */
 export function decide(observed: Observed, compile: CompileSyncConfig): Decision {
@@ -51,7 +49,7 @@ export function decide(observed: Observed, compile: CompileSyncConfig): Decision
 
   const secrets = secretsVerdict(observed, requiredValues(instance));
   const isResolved = secrets.status === 'True';
-  const rollout = rolloutOf(observed, input, isResolved);
+  const rollout = rolloutOf(observed, input, live, isResolved);
   const syncConfig = syncConfigFact(observed, compile);
   const sources = sourceFacts(observed);
   const { logs, samples } = sourceLogs(sources, memory.logs, now);
@@ -70,7 +68,7 @@ export function decide(observed: Observed, compile: CompileSyncConfig): Decision
     SourcesReady: sourcesHold,
     ApiAvailable: api,
     SourceLogSafe: sourceLogVerdict(logs),
-    Progressing: progressingVerdict(rollout.state, spec.paused, memory.taken),
+    Progressing: progressingVerdict(rollout.state, spec.paused, memory),
   };
   const before = instance.status?.conditions ?? [];
   const fresh = statusOf({
@@ -85,10 +83,11 @@ export function decide(observed: Observed, compile: CompileSyncConfig): Decision
   });
   const actions = spec.paused ? NOTHING : { ...rollout.actions, deploy: syncConfig.deploy };
   return {
-    finalizer: metadata.finalizers?.includes('millrace.dev/teardown') === true ? 'keep' : 'add',
+    finalizer: metadata.finalizers?.includes(FINALIZER) === true ? 'keep' : 'add',
     storesToken: !observed.adminToken.exists && !spec.paused,
     ...actions,
     status: settledStatus(instance.status, fresh, now),
+    current: fresh,
     events: transitionEvents(instance.status, fresh),
     againAfterMs: LOOK_AGAIN_MS,
     memory: { ...memory, fewerWorkers: scaling.memory, logs: samples },
@@ -104,13 +103,13 @@ interface Rollout {
   readonly actions: Omit<Actions, 'deploy'>;
 }
 
-function rolloutOf(observed: Observed, input: DesiredInput, isResolved: boolean): Rollout {
+/** @param live the Deployment of the API workers; null: there is none */
+function rolloutOf(observed: Observed, input: DesiredInput, live: LiveDeployment | null, isResolved: boolean): Rollout {
   const desired = desiredObjects(input).map(({ stage, object }) => ({ stage, item: wanted(object) }));
   const job = wanted(migrationJob(input));
   const migration = jobState(observed.owned, job.object.metadata.name);
   const isDone = (stage: Stage): boolean =>
     desired.filter((entry) => entry.stage === stage).every(({ item }) => isInPlace(observed, item));
-  const live = liveDeployment(observed, names.api(observed.instance.metadata.name));
   const isUpgrade = live !== null && imageOf(live) !== input.image;
   const state = rolloutState({
     isResolved,
@@ -127,7 +126,7 @@ function rolloutOf(observed: Observed, input: DesiredInput, isResolved: boolean)
     actions: {
       apply: desired.filter(({ stage }) => open.has(stage)).map(({ item }) => item),
       create: isResolved && migration.state === 'missing' ? [job] : [],
-      scale: scaled(observed, waiting, input.apiReplicas),
+      scale: scaled(live, waiting, input.apiReplicas),
       remove: [
         ...failedMigration(migration, observed.now),
         ...leftOver(
@@ -142,22 +141,17 @@ function rolloutOf(observed: Observed, input: DesiredInput, isResolved: boolean)
 
 /** The live object is as desired and, if it is a Deployment, rolled out. */
 function isInPlace(observed: Observed, item: WantedObject): boolean {
-  const found = observed.owned.find(
-    ({ type, object }) => type === item.type && object.metadata.name === item.object.metadata.name,
-  );
-  if (found === undefined) return false;
-  if (found.type.kind !== 'Deployment') return isCurrent(found.object, item);
-  const deployment = liveDeployment(observed, item.object.metadata.name);
-  return deployment !== null && isRolledOut(deployment, isCurrent(deployment, item));
+  const live = ownedObject(observed.owned, item.type, item.object.metadata.name);
+  if (live === undefined) return false;
+  return item.type === DEPLOYMENTS ? isRolledOut(live as LiveDeployment, isCurrent(live, item)) : isCurrent(live, item);
 }
 
 /** API workers that must keep their template still follow their load. */
-function scaled(observed: Observed, waiting: readonly WantedObject[], replicas: number): Decision['scale'] {
-  const name = names.api(observed.instance.metadata.name);
-  const item = waiting.find(({ type, object }) => type.kind === 'Deployment' && object.metadata.name === name);
-  const live = liveDeployment(observed, name);
-  if (item === undefined || live === null || live.spec.replicas === replicas) return [];
-  return [{ type: item.type, object: live, replicas }];
+function scaled(live: LiveDeployment | null, waiting: readonly WantedObject[], replicas: number): Decision['scale'] {
+  if (live === null || live.spec.replicas === replicas) return [];
+  const { name } = live.metadata;
+  const isWaiting = waiting.some(({ type, object }) => type === DEPLOYMENTS && object.metadata.name === name);
+  return isWaiting ? [{ type: DEPLOYMENTS, object: live, replicas }] : [];
 }
 
 /** Tried again after a while: what stood in the way may have gone. */

@@ -3,6 +3,9 @@ import type { KubeObject, ResourceType } from '../kube/contract.ts';
 import type { EventNote } from '../kube/event-recorder.ts';
 import type { Memory } from './observed.ts';
 
+/** The parts are asked this often; what Kubernetes tells is looked at at once. */
+export const LOOK_AGAIN_MS = 5000;
+
 /** An object as it should be. */
 export interface WantedObject {
   readonly type: ResourceType;
@@ -36,7 +39,10 @@ export interface Decision {
   readonly scale: readonly { readonly object: KubeObject; readonly type: ResourceType; readonly replicas: number }[];
   readonly remove: readonly Unwanted[];
   readonly deploy: { readonly text: string; readonly revision: string } | null;
+  /** To be written. Figures in it may be older than now, where the difference is not worth a write. */
   readonly status: SyncInstanceStatus;
+  /** The same with the figures of now. */
+  readonly current: SyncInstanceStatus;
   readonly events: readonly EventNote[];
   /** Look again after so many milliseconds; null: only when something changes. */
   readonly againAfterMs: number | null;

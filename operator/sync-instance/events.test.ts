@@ -62,6 +62,12 @@ describe('conditions', () => {
       withOne('True', REASONS.RollingOut, 'Progressing'),
       withOne('False', REASONS.NameTaken, 'Progressing'),
     ],
+    [
+      'and so is a kind that the cluster lacks',
+      ['Warning KindNotServed'],
+      withOne('True', REASONS.RollingOut, 'Progressing'),
+      withOne('False', REASONS.KindNotServed, 'Progressing'),
+    ],
   ])('%s', (_, expected, before, after) => {
     expect(transitionEvents(before, after).map(({ type, reason }) => `${type} ${reason}`)).toEqual(expected);
   });

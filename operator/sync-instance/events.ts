@@ -9,8 +9,11 @@ const NEUTRAL = new Set(['Progressing']);
 const ALARMING = new Set<string>([
   ...[REASONS.SecretNotFound, REASONS.KeyNotFound, REASONS.ValueTooLong, REASONS.ConfigMapNotFound, REASONS.Invalid],
   ...[REASONS.DeployFailed, REASONS.CopyFailed, REASONS.MigrationFailed, REASONS.SourceFailed, REASONS.NameTaken],
-  ...[REASONS.NearLimit, REASONS.Lost, REASONS.Unreachable],
+  ...[REASONS.KindNotServed, REASONS.NearLimit, REASONS.Lost, REASONS.Unreachable],
 ]);
+
+/** Somebody has to do something, although the type is neutral. */
+const WARNED_OF = new Set<string>([REASONS.NameTaken, REASONS.KindNotServed, REASONS.MigrationFailed]);
 
 /** What `kubectl describe` should tell of a change. Nothing for a state that goes on, however often it is looked at. */
 export function transitionEvents(before: SyncInstanceStatus | undefined, after: SyncInstanceStatus): EventNote[] {
@@ -20,7 +23,7 @@ export function transitionEvents(before: SyncInstanceStatus | undefined, after: 
     if (previous?.status === status && previous.reason === reason) continue;
     if (status === 'Unknown' || (previous === undefined && status !== 'True' && !ALARMING.has(reason))) continue;
     const isBad = !NEUTRAL.has(type) && status === 'False' && (previous?.status === 'True' || ALARMING.has(reason));
-    const isWarning = isBad || reason === REASONS.NameTaken || reason === REASONS.MigrationFailed;
+    const isWarning = isBad || WARNED_OF.has(reason);
     events.push({ type: isWarning ? 'Warning' : 'Normal', reason, action: type, note: message });
   }
   for (const { name, leader } of after.sources ?? []) {

@@ -2,11 +2,12 @@
 import { DEPLOYMENTS, JOBS } from '../kube/resource-types.ts';
 import type { EventNote } from '../kube/event-recorder.ts';
 import { withConditions } from './conditions.ts';
-import type { Decision, Unwanted } from './decision.ts';
+import { LOOK_AGAIN_MS, type Decision, type Unwanted } from './decision.ts';
 import type { DesiredInput } from './desired/contract.ts';
 import { desiredObjects } from './desired/desired.ts';
 import { teardownJob } from './desired/jobs.ts';
 import { names } from './desired/names.ts';
+import { hasEnded } from './live-objects.ts';
 import type { LiveDeployment, Observed } from './observed.ts';
 import { jobState, lastWords, type JobState } from './policy/storage.ts';
 import { fails, REASONS, type Verdict } from './reasons.ts';
@@ -18,7 +19,6 @@ export const SKIP_TEARDOWN = 'millrace.dev/skip-teardown';
 
 /** A failed attempt is followed by another one, until the time is over. */
 const TEARDOWN_RETRY_MS = 10_000;
-const LOOK_AGAIN_MS = 5000;
 
 export type TeardownState =
   | 'Skipped'
@@ -47,10 +47,8 @@ export function teardownState(observed: Observed): TeardownState {
 }
 
 function isStopped({ pods }: Observed): boolean {
-  return !pods.some(({ component, pod }) => component !== 'teardown' && !hasEnded(pod.status?.phase));
+  return !pods.some(({ component, pod }) => component !== 'teardown' && !hasEnded(pod));
 }
-
-const hasEnded = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
 
 /** What is to be done about an instance that is being deleted. Also while it is paused: it would never go otherwise. */
 export function decideDeletion(observed: Observed, input: Omit<DesiredInput, 'stopped'>): Decision {
@@ -66,6 +64,7 @@ export function decideDeletion(observed: Observed, input: Omit<DesiredInput, 'st
     { Ready: verdict, Progressing: { ...verdict, status: 'True' } },
     { generation: instance.metadata.generation, now },
   );
+  const status = { ...instance.status, observedGeneration: instance.metadata.generation, conditions };
   const begins = state === 'TearingDown' && job.state === 'missing';
   const isNew = before.find(({ type }) => type === 'Ready')?.message !== verdict.message;
   return {
@@ -76,7 +75,8 @@ export function decideDeletion(observed: Observed, input: Omit<DesiredInput, 'st
     scale: state === 'Stopping' ? toZero(observed) : [],
     remove: removals(observed, state, job, now),
     deploy: null,
-    status: { ...instance.status, observedGeneration: instance.metadata.generation, conditions },
+    status,
+    current: status,
     events: event !== null && (isNew || isOver) ? [event] : [],
     againAfterMs: isOver ? null : LOOK_AGAIN_MS,
     memory,
@@ -157,7 +157,7 @@ function described(
 
 /** Objects that the teardown needs: they may be gone, or of a spec that was never rolled out. */
 function teardownNeeds(input: DesiredInput): ReturnType<typeof wanted>[] {
-  return desiredObjects({ ...input, stopped: true })
+  return desiredObjects(input)
     .filter(
       ({ stage, object }) => stage === 'base' && (object.kind === 'ConfigMap' || object.kind === 'ServiceAccount'),
     )

@@ -4,10 +4,11 @@ import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import type { Kube, KubeObject, Place } from '../kube/contract.ts';
 import { isKubeError } from '../kube/kube-error.ts';
 import { POD_METRICS } from '../kube/resource-types.ts';
-import { instanceSelector, LABEL_SOURCE } from './desired/labels.ts';
+import { instanceSelector, LABEL_SOURCE, selectorText } from './desired/labels.ts';
 import { requiredValues } from './desired/desired.ts';
 import { names } from './desired/names.ts';
 import { ADMIN_TOKEN_KEY } from './desired/service-config.ts';
+import { trueCondition } from './live-objects.ts';
 import type {
   LiveJob,
   LivePod,
@@ -128,7 +129,7 @@ async function observePods({ view, reports }: GatherOptions, { metadata }: SyncI
         name: pod.metadata.name ?? '',
         component,
         source: labels[LABEL_SOURCE] ?? '',
-        isReady: pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true,
+        isReady: trueCondition(pod.status?.conditions, 'Ready') !== undefined,
         isTerminating: pod.metadata.deletionTimestamp !== undefined,
         report: isProcess ? await reports.read(pod) : null,
         cpuShare: null,
@@ -145,9 +146,7 @@ async function withCpu(
   pods: readonly ObservedPod[],
 ): Promise<readonly ObservedPod[]> {
   if (spec.api.autoscaling?.targetCPUPercent === undefined) return pods;
-  const labelSelector = Object.entries(instanceSelector(metadata.name))
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',');
+  const labelSelector = selectorText(instanceSelector(metadata.name));
   let measured: readonly KubeObject[] = [];
   try {
     ({ items: measured } = await kube.list(POD_METRICS, { namespace, labelSelector }));

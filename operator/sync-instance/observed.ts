@@ -127,6 +127,8 @@ export interface Memory {
   readonly deployFailure: DeployFailure | null;
   /** Objects that were to be applied, but whose names belong to somebody else, as `Kind name`. */
   readonly taken: readonly string[];
+  /** … or whose kind the cluster does not serve. */
+  readonly unserved: readonly string[];
 }
 
 export interface LogSample {
@@ -141,4 +143,7 @@ export interface DeployFailure {
   readonly atMs: number;
 }
 
-export const NO_MEMORY: Memory = { fewerWorkers: null, logs: {}, deployed: null, deployFailure: null, taken: [] };
+export const NO_MEMORY: Memory = {
+  ...{ fewerWorkers: null, logs: {}, deployed: null, deployFailure: null },
+  ...{ taken: [], unserved: [] },
+};

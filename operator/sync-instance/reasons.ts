@@ -45,6 +45,7 @@ export const REASONS = {
   Blocked: 'Blocked',
   Paused: 'Paused',
   NameTaken: 'NameTaken',
+  KindNotServed: 'KindNotServed',
   Deleting: 'Deleting',
   // Ready
   Serving: 'Serving',
@@ -53,7 +54,6 @@ export const REASONS = {
   NotKnown: 'NotKnown',
   // events
   LeaderChanged: 'LeaderChanged',
-  DeployRequested: 'DeployRequested',
   TeardownStarted: 'TeardownStarted',
   TeardownSucceeded: 'TeardownSucceeded',
   TeardownFailed: 'TeardownFailed',

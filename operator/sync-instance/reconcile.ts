@@ -1,6 +1,7 @@
 /** One look at one instance: gather -> decide -> apply. It never matters why the look was taken, nor what the one before has done. */
 import type { CompileSyncConfig } from '#core/sync-config/contract.ts';
 import type { Place } from '../kube/contract.ts';
+import { keyOf } from '../kube/place.ts';
 import type { Applier } from './apply.ts';
 import { decide } from './decide.ts';
 import type { Decision } from './decision.ts';
@@ -22,7 +23,7 @@ export interface Reconciler {
   reconcile(place: Place): Promise<number | null>;
 }
 
-/** What one look has found out for the next one (a taken name, a refused sync config) is shown at once. */
+/** What one look has found out for the next one (a taken name, a kind that is not served, a refused sync config) is shown at once. */
 const SOON_MS = 200;
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
@@ -40,7 +41,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   return {
     async reconcile(place) {
-      const key = `${place.namespace}/${place.name}`;
+      const key = keyOf(place);
       const instance = gathering.view.instance(place);
       if (instance?.metadata.uid !== uids.get(key)) forget(key);
       if (instance === undefined) {
@@ -58,7 +59,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       const memory = await applier.carryOut(observed, decision);
       memories.set(uid, memory);
       const hasNews =
-        JSON.stringify(memory.taken) !== JSON.stringify(before.taken) ||
+        JSON.stringify([memory.taken, memory.unserved]) !== JSON.stringify([before.taken, before.unserved]) ||
         memory.deployed !== before.deployed ||
         memory.deployFailure !== before.deployFailure;
       return hasNews ? SOON_MS : decision.againAfterMs;

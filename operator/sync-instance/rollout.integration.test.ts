@@ -79,6 +79,20 @@ describe.skipIf(missing !== '')(`roll-outs${missing}`, () => {
     expect((await api(world))?.spec.replicas).toBe(5);
   });
 
+  test('what the cluster has no API for (Gateway, Prometheus operator) is left out, and named', async () => {
+    const httpRoute = { parentRefs: [{ name: 'gateway' }] };
+    await using world = await createRunning(cluster, {
+      api: { httpRoute },
+      telemetry: { podMonitor: { enabled: true } },
+    });
+    expect(await world.condition('Ready')).toMatchObject({ status: 'True' });
+    expect(await world.condition('Progressing')).toMatchObject({
+      status: 'False',
+      reason: 'KindNotServed',
+      message: expect.stringContaining('HTTPRoute demo-api (and 1 more)'),
+    });
+  });
+
   test('a foreign object of equal name is left alone, and named', async () => {
     await using world = await createWorld(cluster);
     const foreign = {

@@ -3,12 +3,14 @@ import type { SourceStatus, SyncConfigStatus } from '#crds/sync-instance/status.
 import type { SyncInstance, SyncInstanceStatus } from '#crds/sync-instance/sync-instance.ts';
 import { CRON_JOBS } from '../kube/resource-types.ts';
 import { secondsOf } from './conditions.ts';
-import { LABEL_SOURCE, selectorOf } from './desired/labels.ts';
+import { selectorOf, selectorText } from './desired/labels.ts';
 import { names } from './desired/names.ts';
+import { trueCondition } from './live-objects.ts';
 import type { LiveCronJob, LiveDeployment, Observed } from './observed.ts';
 import type { LogFact } from './policy/source-log.ts';
 import { roundedHours } from './policy/source-log.ts';
 import type { SourceFact } from './policy/sources.ts';
+import { imageOf } from './workloads.ts';
 
 /** Figures alone (lag, rows, clients) are written so often at most. */
 const FIGURES_MS = 15_000;
@@ -32,10 +34,9 @@ export function statusOf(input: StatusInput): SyncInstanceStatus {
   const workers = pods.filter(({ component }) => component === 'api');
   const sources = input.sources.map((fact) => sourceStatus(fact, logs, now));
   const lags = sources.flatMap(({ lagSeconds }) => lagSeconds ?? []);
-  const image = apiDeployment?.spec.template?.spec?.containers?.[0]?.image;
+  const image = imageOf(apiDeployment);
   const version = workers.find(({ isReady, report }) => isReady && report?.status !== undefined)?.report?.status
     ?.version;
-  const selector = selectorOf(instance.metadata.name, 'api');
   const migratedImage = input.migratedImage ?? instance.status?.storage?.migratedImage;
   return {
     observedGeneration: instance.metadata.generation,
@@ -51,10 +52,7 @@ export function statusOf(input: StatusInput): SyncInstanceStatus {
       readyReplicas: apiDeployment?.status?.readyReplicas ?? 0,
       desiredReplicas,
       connections: workers.reduce((sum, { report }) => sum + (report?.status?.api?.connections ?? 0), 0),
-      selector: Object.entries(selector)
-        .filter(([label]) => label !== LABEL_SOURCE)
-        .map(([label, value]) => `${label}=${value}`)
-        .join(','),
+      selector: selectorText(selectorOf(instance.metadata.name, 'api')),
     },
     ...(migratedImage === undefined ? {} : { storage: { migratedImage } }),
     ...compactionStatus(observed),
@@ -106,10 +104,8 @@ function given<K extends string>(key: K, value: number | null | undefined): { re
 function compactionStatus({ owned, compactionJobs }: Observed): Pick<SyncInstanceStatus, 'compaction'> {
   const cronJob: LiveCronJob | undefined = owned.find(({ type }) => type === CRON_JOBS)?.object;
   const lastSuccessTime = cronJob?.status?.lastSuccessfulTime;
-  const failures = compactionJobs.flatMap(({ status }) =>
-    (status?.conditions ?? [])
-      .filter(({ type, status }) => type === 'Failed' && status === 'True')
-      .flatMap(({ lastTransitionTime }) => lastTransitionTime ?? []),
+  const failures = compactionJobs.flatMap(
+    ({ status }) => trueCondition(status?.conditions, 'Failed')?.lastTransitionTime ?? [],
   );
   const lastFailureTime = failures.toSorted().at(-1);
   if (lastSuccessTime === undefined && lastFailureTime === undefined) return {};

@@ -7,6 +7,7 @@ import type { Unwanted, WantedObject } from './decision.ts';
 import { configMapsInUse } from './desired/config-maps-in-use.ts';
 import type { KubeObject as DesiredKubeObject } from './desired/contract.ts';
 import { names } from './desired/names.ts';
+import { ownedObject } from './live-objects.ts';
 import type { LiveDeployment, Observed } from './observed.ts';
 
 /** On every applied object: the hash of what was desired when it was applied. */
@@ -23,8 +24,7 @@ export function wanted(desired: DesiredKubeObject): WantedObject {
 }
 
 export function liveDeployment({ owned }: Pick<Observed, 'owned'>, name: string): LiveDeployment | null {
-  const found = owned.find(({ type, object }) => type === DEPLOYMENTS && object.metadata.name === name);
-  return (found?.object as LiveDeployment | undefined) ?? null;
+  return (ownedObject(owned, DEPLOYMENTS, name) as LiveDeployment | undefined) ?? null;
 }
 
 export function isCurrent(live: KubeObject | null, { hash }: WantedObject): boolean {

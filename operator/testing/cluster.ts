@@ -1,16 +1,15 @@
 /** A real API server with the CRD, one namespace of its own, and a played kubelet and data plane. */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { parse } from 'yaml';
 import { realClock } from '#core/platform/clock.ts';
+import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
+import { installSyncInstances } from '#crds/testing/install.ts';
 import { startKubeApiserver } from '#test/services/kube-apiserver.ts';
+import { kubeRequest } from '#test/services/kube-request.ts';
 import type { PrivateKubeApiserver } from '#test/services/contract.ts';
 import { createKubeClient } from '../kube/client.ts';
 import type { Kube, KubeObject, ResourceType } from '../kube/contract.ts';
-import { SECRETS, SYNC_INSTANCES } from '../kube/resource-types.ts';
+import { OPTIONAL_TYPES, OWNED_TYPES, SECRETS, SYNC_INSTANCES } from '../kube/resource-types.ts';
 import { createTransport } from '../kube/transport.ts';
-import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 
 export interface Cluster {
   readonly kube: Kube;
@@ -19,27 +18,15 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
+/** Kinds of owned objects that a bare API server has. */
+export const SERVED_TYPES: readonly ResourceType[] = OWNED_TYPES.filter((type) => !OPTIONAL_TYPES.has(type));
+
 const NAMESPACES: ResourceType = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false };
-const CRDS: ResourceType = {
-  ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
-  ...{ plural: 'customresourcedefinitions', namespaced: false },
-};
 
 export async function startCluster(): Promise<Cluster> {
   const server = await startKubeApiserver();
   const kube = connect(server);
-  const text = await readFile(join(import.meta.dirname, '../../crds/millrace.dev_syncinstances.yaml'), 'utf8');
-  await kube.create(CRDS, parse(text) as KubeObject);
-  const giveUp = AbortSignal.timeout(20_000);
-  for (;;) {
-    const isServed = await kube.list(SYNC_INSTANCES, { namespace: null }).then(
-      () => true,
-      () => false,
-    );
-    if (isServed) break;
-    giveUp.throwIfAborted();
-    await realClock.sleep(50);
-  }
+  await installSyncInstances(kubeRequest(server.kubeconfig));
   let count = 0;
   return {
     kube,

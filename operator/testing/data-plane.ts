@@ -5,10 +5,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PartStatusSchema, type PartStatus, type SyncConfigPartStatus } from '#core/platform/status/contract.ts';
-import { syncConfigRevision } from '#core/platform/status/revision.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
-import { definitionReads, readTable } from '#core/sync-config/plan-changes.ts';
 import { Ajv } from 'ajv';
+import { partStatus, sourcePart, versionOfPlan } from '../sync-instance/testing/played-pods.ts';
 
 export interface PlayedPod {
   readonly name: string;
@@ -47,8 +46,7 @@ export function leaseOf(pod: string): string {
 const checked = new Ajv({ strict: true }).compile<PartStatus>(PartStatusSchema);
 
 export async function startDataPlane(): Promise<DataPlane> {
-  const plans = new Map<number, string>();
-  let last = 0;
+  const plans: Plans = new Map();
   const plane: DataPlane = {
     ...{ statusPort: 0, apiPort: 0, pods: new Map(), versions: [], deployed: [], copies: false, refuses: null },
     ...{ token: null, connections: 0, leaders: new Map(), amend: (status: PartStatus) => status },
@@ -65,38 +63,6 @@ export async function startDataPlane(): Promise<DataPlane> {
     },
   };
 
-  const deploy = (text: string): void => {
-    plane.deployed.push(text);
-    const { plan } = compileSyncConfig(text, {
-      defaultSource: 'default',
-      sources: ['default'],
-      defaultSchemas: { default: 'public' },
-    });
-    if (plan === null) throw new Error('an invalid sync config has reached the data plane');
-    const json = JSON.stringify(plan);
-    const [newest] = plane.versions;
-    if (newest !== undefined && plans.get(newest.version) === json) return;
-    const others = plane.versions.filter(({ state }) => state === 'active');
-    const same = others.find(({ version }) => plans.get(version) === json);
-    if (same !== undefined) {
-      plane.versions = [same];
-      return;
-    }
-    plans.set(++last, json);
-    const tables = plan.tables.map((pattern) => ({ ...readTable(pattern), rows: 100 }));
-    const version: SyncConfigPartStatus = {
-      version: last,
-      state: plane.copies ? 'processing' : 'active',
-      revision: syncConfigRevision(text),
-      ...{ label: null, createdAt: new Date().toISOString(), activatedAt: null, error: null, tables },
-      streams: plan.streams.map(({ name }) => name),
-      definitions: definitionReads(plan).map(({ kind, identity, name, source, streams }) => ({
-        ...{ kind, identity, name, source, streams: [...streams], tables: [] },
-      })),
-    };
-    plane.versions = plane.copies ? [version, ...others] : [version];
-  };
-
   const answerDeploy = (text: string, request: IncomingMessage, response: ServerResponse): void => {
     const isAllowed = plane.token === null || request.headers.authorization === `Bearer ${plane.token}`;
     if (plane.refuses !== null || !isAllowed) {
@@ -104,7 +70,7 @@ export async function startDataPlane(): Promise<DataPlane> {
       response.writeHead(isAllowed ? 422 : 401).end(JSON.stringify({ error }));
       return;
     }
-    deploy(text);
+    deploy(plane, plans, text);
     response.writeHead(200).end(JSON.stringify({ data: { slot_name: '', warnings: [] } }));
   };
 
@@ -123,29 +89,51 @@ export async function startDataPlane(): Promise<DataPlane> {
   return Object.assign(plane, { statusPort: portOf(status), apiPort: portOf(api) });
 }
 
+/** Of each version, as JSON: a text with the same plan makes no new one (O-128). */
+type Plans = Map<number, string>;
+
+function deploy(plane: DataPlane, plans: Plans, text: string): void {
+  plane.deployed.push(text);
+  const { plan } = compileSyncConfig(text, {
+    defaultSource: 'default',
+    sources: ['default'],
+    defaultSchemas: { default: 'public' },
+  });
+  if (plan === null) throw new Error('an invalid sync config has reached the data plane');
+  const json = JSON.stringify(plan);
+  const [newest] = plane.versions;
+  if (newest !== undefined && plans.get(newest.version) === json) return;
+  const others = plane.versions.filter(({ state }) => state === 'active');
+  const same = others.find(({ version }) => plans.get(version) === json);
+  if (same !== undefined) {
+    plane.versions = [same];
+    return;
+  }
+  const number = plans.size + 1;
+  plans.set(number, json);
+  const state = plane.copies ? 'processing' : 'active';
+  const version = versionOfPlan(plan, text, { version: number, state, createdAt: new Date().toISOString() });
+  plane.versions = plane.copies ? [version, ...others] : [version];
+}
+
 function statusOf(plane: DataPlane, { name, component, source }: PlayedPod): PartStatus {
   const now = new Date().toISOString();
-  const isApi = component === 'api';
-  const lease = leaseOf(name);
-  if (!isApi && !plane.leaders.has(lease)) plane.leaders.set(lease, name);
-  const leads = plane.leaders.get(lease) === name;
-  const hasActive = plane.versions.some(({ state }) => state === 'active');
-  return {
-    ...{ format: 1, role: isApi ? 'api' : 'sync', version: '0.1.0', instance: null, hostName: name },
-    ...{ startedAt: now, observedAt: now, ready: true },
-    api: isApi ? { connections: plane.connections, connectionLimit: 200, draining: false } : null,
-    sources: isApi
-      ? []
-      : [
-          {
-            ...{ tag: source, leader: leads, state: hasActive ? 'Streaming' : 'Pending' },
-            ...{ lagBytes: leads ? 0 : null, lagSeconds: leads ? 0 : null, lastCommitAt: null, snapshot: null },
-            ...{ log: null, error: null, findings: [] },
-          },
-        ],
+  const common = {
+    ...{ hostName: name, startedAt: now, observedAt: now, syncConfig: plane.versions },
     storage: { reachable: true, error: null, observedAt: now },
-    ...{ syncConfig: plane.versions, cut: [] },
   };
+  if (component === 'api') {
+    const api = { connections: plane.connections, connectionLimit: 200, draining: false };
+    return partStatus({ ...common, role: 'api', api });
+  }
+  const lease = leaseOf(name);
+  if (!plane.leaders.has(lease)) plane.leaders.set(lease, name);
+  const leader = plane.leaders.get(lease) === name;
+  const lag = leader ? 0 : null;
+  const hasActive = plane.versions.some(({ state }) => state === 'active');
+  const state = hasActive ? 'Streaming' : 'Pending';
+  const sources = [sourcePart({ tag: source, leader, state, lagBytes: lag, lagSeconds: lag })];
+  return partStatus({ ...common, role: 'sync', sources });
 }
 
 async function listen(handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {

@@ -3,7 +3,7 @@ import { realClock } from '#core/platform/clock.ts';
 import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import type { Kube, KubeObject, Place, ResourceType } from '../kube/contract.ts';
 import { createEventRecorder } from '../kube/event-recorder.ts';
-import { CONFIG_MAPS, OPTIONAL_TYPES, OWNED_TYPES, PODS, SECRETS, SYNC_INSTANCES } from '../kube/resource-types.ts';
+import { CONFIG_MAPS, PODS, SECRETS, SYNC_INSTANCES } from '../kube/resource-types.ts';
 import { createApplier } from '../sync-instance/apply.ts';
 import { createCompileCache } from '../sync-instance/compile-cache.ts';
 import { createDeployToWorker } from '../sync-instance/deploy-request.ts';
@@ -13,6 +13,7 @@ import type { OwnedObject } from '../sync-instance/observed.ts';
 import { createPartReports, type PartReports } from '../sync-instance/part-reports.ts';
 import { createReconciler, type Reconciler } from '../sync-instance/reconcile.ts';
 import { createReferencedValues, versionOf } from '../sync-instance/referenced-values.ts';
+import { SERVED_TYPES } from './cluster.ts';
 import type { DataPlane } from './data-plane.ts';
 
 export const OPERATOR_IMAGE = 'registry.example.com/millrace:1';
@@ -33,7 +34,6 @@ export interface Stepper {
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const TYPES = OWNED_TYPES.filter((type) => !OPTIONAL_TYPES.has(type));
 
 export function createStepper({
   kube,
@@ -76,9 +76,9 @@ export function createStepper({
 async function snapshot(kube: Kube, namespace: string): Promise<ClusterView> {
   const list = async (type: ResourceType): Promise<readonly KubeObject[]> =>
     (await kube.list(type, { namespace })).items;
-  const [instances, pods, ...owned] = await Promise.all([list(SYNC_INSTANCES), list(PODS), ...TYPES.map(list)]);
+  const [instances, pods, ...owned] = await Promise.all([list(SYNC_INSTANCES), list(PODS), ...SERVED_TYPES.map(list)]);
   const objects: OwnedObject[] = owned.flatMap((items, index) =>
-    items.map((object) => ({ type: TYPES[index]!, object })),
+    items.map((object) => ({ type: SERVED_TYPES[index]!, object })),
   );
   const isAt = ({ metadata }: KubeObject, place: Place): boolean => metadata.name === place.name;
   return {

@@ -2,8 +2,8 @@
 import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import type { Kube } from '../kube/contract.ts';
 import { KubeError } from '../kube/kube-error.ts';
-import { OPTIONAL_TYPES, OWNED_TYPES, SYNC_INSTANCES } from '../kube/resource-types.ts';
-import { createSecrets, instanceObject, readInstance, type Cluster } from './cluster.ts';
+import { SYNC_INSTANCES } from '../kube/resource-types.ts';
+import { createSecrets, instanceObject, readInstance, SERVED_TYPES, type Cluster } from './cluster.ts';
 import { startDataPlane, type DataPlane } from './data-plane.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
 import { createStepper, type Stepper, type StepperOptions } from './stepper.ts';
@@ -87,7 +87,7 @@ export async function createWorld(cluster: Cluster): Promise<World> {
 
 /** Everything of the operator's that is there, with versions. */
 export async function versions(cluster: Cluster, { namespace }: World): Promise<Record<string, string>> {
-  const types = [...OWNED_TYPES.filter((type) => !OPTIONAL_TYPES.has(type)), SYNC_INSTANCES];
+  const types = [...SERVED_TYPES, SYNC_INSTANCES];
   const found = await Promise.all(
     types.map(async (type) =>
       (await cluster.kube.list(type, { namespace })).items.map(({ metadata }) => [

@@ -23,6 +23,12 @@ const WIDER = `${CONFIG}  shared:
     query: SELECT id, owner, title FROM todos WHERE owner = 'everybody'
 `;
 
+interface Pod {
+  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+  readonly spec: { readonly containers: readonly { readonly image: string }[] };
+  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
 const cluster = await findCluster();
 if (typeof cluster === 'string') console.warn(`Cluster tests are skipped. ${cluster}`);
 
@@ -77,12 +83,12 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
     await around.sql(`INSERT INTO todos VALUES ($1, 'alice', 'seen')`, [id]);
     await client.untilQuery(`SELECT id FROM todos WHERE id = '${id}'`, (rows) => rows.length === 1, timeoutMs);
   };
-  /** Writes rows all the time while something goes on; afterwards the client has all of them. */
-  const whileWriting = async (action: () => Promise<void>): Promise<void> => {
+  /** Does a step again and again for as long as the action takes. */
+  const meanwhile = async (step: () => Promise<void>, action: () => Promise<void>): Promise<void> => {
     let going = true;
-    const writing = (async () => {
+    const steps = (async () => {
       while (going) {
-        await write(5);
+        await step();
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     })();
@@ -90,16 +96,27 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
       await action();
     } finally {
       going = false;
-      await writing;
+      await steps;
     }
+  };
+  /** Writes rows all the time while something goes on; afterwards the client has all of them. */
+  const whileWriting = async (action: () => Promise<void>): Promise<void> => {
+    await meanwhile(() => write(5), action);
     await untilEqual();
   };
-  const pods = async (component: string): Promise<{ metadata: { name: string }; status: { phase: string } }[]> => {
-    const list = await kube.get<{ items: { metadata: { name: string }; status: { phase: string } }[] }>([
+  const pods = async (component: 'api' | 'replicator'): Promise<Pod[]> => {
+    const list = await kube.get<{ items: Pod[] }>([
       ...['pods', '-n', around.namespace, '-l', `app.kubernetes.io/component=${component}`],
     ]);
     return list?.items ?? [];
   };
+  /** Pods that are ready and not about to go; a pod that was replaced is listed until its grace period is over. */
+  const readyPods = async (component: 'api' | 'replicator'): Promise<Pod[]> =>
+    (await pods(component)).filter(
+      ({ metadata, status }) =>
+        metadata.deletionTimestamp === undefined &&
+        status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true,
+    );
   const leader = async (): Promise<string> =>
     (await around.untilInstance('a leader', ({ status }) => (status?.sources?.[0]?.leader ?? '') !== '')).status!
       .sources![0]!.leader!;
@@ -199,35 +216,34 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
     await around.sql(`INSERT INTO todos VALUES ('e1', 'everybody', 'for all')`);
     const version = (await around.instance())!.status!.syncConfig!.active!.version;
     const problems: string[] = [];
-    let watching = true;
-    const watch = (async () => {
-      while (watching) {
-        const { connected, downloadError } = await client.status();
-        if (downloadError !== null) problems.push(downloadError);
-        if (!connected) problems.push('not connected');
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    })();
-    await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual' } });
-    const { status } = await around.untilInstance('a plan', (object) => object.status?.syncConfig?.plan !== undefined);
-    const { plan, pending, active } = status!.syncConfig!;
-    expect(active!.version).toBe(version);
-    expect(plan!.streams).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ name: 'todos', action: 'Kept' }),
-        expect.objectContaining({ name: 'shared', action: 'Copied' }),
-      ]),
-    );
-    expect(plan!.rowsToCopy).toBeGreaterThan(0);
-    const approvedRevision = pending!.revision;
-    await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual', approvedRevision } });
-    await around.untilInstance(
-      'the next version',
-      (object) => (object.status?.syncConfig?.active?.version ?? 0) > version,
-    );
-    await untilEqual();
-    watching = false;
-    await watch;
+    const watch = async (): Promise<void> => {
+      const { connected, downloadError } = await client.status();
+      if (downloadError !== null) problems.push(downloadError);
+      if (!connected) problems.push('not connected');
+    };
+    await meanwhile(watch, async () => {
+      await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual' } });
+      const { status } = await around.untilInstance(
+        'a plan',
+        (object) => object.status?.syncConfig?.plan !== undefined,
+      );
+      const { plan, pending, active } = status!.syncConfig!;
+      expect(active!.version).toBe(version);
+      expect(plan!.streams).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ name: 'todos', action: 'Kept' }),
+          expect.objectContaining({ name: 'shared', action: 'Copied' }),
+        ]),
+      );
+      expect(plan!.rowsToCopy).toBeGreaterThan(0);
+      const approvedRevision = pending!.revision;
+      await applyInstance({ syncConfig: { inline: WIDER, approval: 'Manual', approvedRevision } });
+      await around.untilInstance(
+        'the next version',
+        (object) => (object.status?.syncConfig?.active?.version ?? 0) > version,
+      );
+      await untilEqual();
+    });
     expect(problems).toEqual([]);
   }, 300_000);
 
@@ -269,20 +285,11 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
       await around.untilCondition('Progressing', 'False', 240_000);
       await around.untilCondition('Ready', 'True');
     });
-    const images = await kube.kubectl([
-      ...['get', 'pods', '-n', around.namespace, '-l', 'app.kubernetes.io/component in (api, replicator)'],
-      ...[
-        '--field-selector=status.phase=Running',
-        '-o',
-        'jsonpath={range .items[*]}{.spec.containers[0].image}{"\\n"}{end}',
-      ],
-    ]);
-    await until(
-      'old pods to go',
-      async () => (await pods('api')).filter(({ status }) => status.phase === 'Running').length === 3,
-      150_000,
-    );
-    expect([...new Set(images.trim().split('\n'))].some((image) => image.endsWith(`${tag}-next`))).toBe(true);
+    const all = async (): Promise<Pod[]> => [...(await pods('api')), ...(await pods('replicator'))];
+    const isNew = ({ spec: { containers } }: Pod): boolean => containers[0]?.image === `${repository}:${tag}-next`;
+    await until('pods of the old image to go', async () => (await all()).every(isNew), 150_000);
+    expect((await readyPods('api')).length).toBe(3);
+    expect((await readyPods('replicator')).length).toBeGreaterThan(0);
     const jobs = await kube.kubectl(['get', 'jobs', '-n', around.namespace, '-o', 'name']);
     expect(jobs).toMatch(/demo-migrate-/);
   }, 420_000);
@@ -292,16 +299,8 @@ describe.skipIf(typeof cluster === 'string')('a SyncInstance on Kubernetes', () 
     await kube.kubectl(['cordon', node]);
     try {
       await whileWriting(async () => {
-        const [worker] = await pods('api');
-        await kube.kubectl([
-          'delete',
-          'pod',
-          worker!.metadata.name,
-          '-n',
-          around.namespace,
-          '--force',
-          '--grace-period=0',
-        ]);
+        const { name } = (await readyPods('api'))[0]!.metadata;
+        await kube.kubectl(['delete', 'pod', name, '-n', around.namespace, '--force', '--grace-period=0']);
         await writeAndSee();
       });
     } finally {

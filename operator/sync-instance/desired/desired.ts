@@ -12,8 +12,8 @@ import { referencesOf } from './pod.ts';
 import {
   ADMIN_TOKEN_KEY,
   configMap,
+  configReferences,
   configsOf,
-  serviceConfig,
   type ConfigFor,
   type ConfigOf,
 } from './service-config.ts';
@@ -89,7 +89,7 @@ export function adminSecret(instance: SyncInstance, token: string): KubeObject<V
 export function requiredValues(instance: SyncInstance): readonly ValueReference[] {
   const { spec } = instance;
   const all = [
-    ...PARTS.flatMap((part) => serviceConfig(instance, part).references),
+    ...PARTS.flatMap((part) => configReferences(instance, part)),
     ...[...spec.sources, spec.api, spec.compaction].flatMap(referencesOf),
   ];
   const keyOf = ({ kind, name, key }: ValueReference): string => `${kind}/${name}/${key}`;

@@ -40,6 +40,13 @@ export function selectorOf(instance: string, component: Component, source?: stri
   return Object.fromEntries(names.flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])));
 }
 
+/** Labels as a selector in a query. */
+export function selectorText(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(',');
+}
+
 /** All pods of the instance. */
 export function instanceSelector(instance: string): Labels {
   return { [LABEL_INSTANCE]: shortened(instance) };

@@ -42,6 +42,13 @@ export function serviceConfig(instance: SyncInstance, part: ConfigFor): Rendered
   return { name: names.config(name, hash), hash, text, env: secrets.env(), references: secrets.references() };
 }
 
+/** What the file of a part refers to, without rendering it: this is asked with every look and every change that is watched. */
+export function configReferences(instance: SyncInstance, part: ConfigFor): readonly ValueReference[] {
+  const secrets = secretVariables();
+  keysOf(instance, part, secrets);
+  return secrets.references();
+}
+
 /** The file of a part, rendered once however many pods mount it. */
 export type ConfigOf = (part: ConfigFor) => RenderedConfig;
 

@@ -1,3 +1,4 @@
+import { trueCondition } from '../live-objects.ts';
 import type { LiveDeployment } from '../observed.ts';
 import { fails, holds, REASONS, type Verdict } from '../reasons.ts';
 
@@ -8,9 +9,7 @@ export function apiVerdict(deployment: LiveDeployment | null, wanted: number): V
   const ready = deployment?.status?.readyReplicas ?? 0;
   // The figures stand in status.api; here they would change the message all the time.
   if (ready > 0) return holds(REASONS.Available, 'API workers take clients.');
-  const why = deployment?.status?.conditions?.find(
-    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
-  );
+  const why = trueCondition(deployment?.status?.conditions, 'ReplicaFailure');
   const said = why?.message === undefined ? '' : ` ${why.message}`;
   return fails(REASONS.NoReadyWorkers, `No API worker is ready.${said}`);
 }

@@ -55,6 +55,12 @@ describe('how many', () => {
     ).toBe(expected);
   });
 
+  test('shares that add up to a whole number only but for rounding need no worker more', () => {
+    const autoscaling = { ...atOnce.autoscaling, targetConnections: 3 };
+    const pods = Array.from({ length: 13 }, () => worker(9 / 13));
+    expect(of(pods, { autoscaling })).toBe(3);
+  });
+
   test.each<[string, number, (number | null)[], number]>([
     ['half of it is enough for the clients, but not for the CPU', 3, [0.8, 0.8], 60],
     ['CPU on target', 2, [0.6, 0.6], 60],

@@ -1,8 +1,12 @@
 import type { AutoscalingSpec } from '#crds/sync-instance/api.ts';
+import { hasEnded } from '../live-objects.ts';
 import type { Memory, ObservedPod } from '../observed.ts';
 
 /** Differences of less than a tenth change nothing, as with the HorizontalPodAutoscaler: else the number would swing. */
 const TOLERANCE = 0.1;
+
+/** What a sum of fractions may be off by: nine times a third of a worker's target is the load of three workers, not of a fourth. */
+const ROUNDING = 1e-9;
 
 export interface ScalingInput {
   readonly autoscaling: AutoscalingSpec | undefined;
@@ -30,7 +34,7 @@ export function scaleApi({ autoscaling, replicas, present, pods, memory, now }: 
   const { minReplicas, maxReplicas, scaleDownDelaySeconds } = autoscaling;
   const bounded = (count: number): number => Math.min(maxReplicas, Math.max(minReplicas, count));
   const workers = pods.filter(
-    ({ component, isTerminating, pod }) => component === 'api' && !isTerminating && !hasEnded(pod.status?.phase),
+    ({ component, isTerminating, pod }) => component === 'api' && !isTerminating && !hasEnded(pod),
   );
   // Scaled to zero by hand, or not there yet: begin with what is allowed at least.
   const current = present ?? bounded(replicas);
@@ -49,9 +53,6 @@ export function scaleApi({ autoscaling, replicas, present, pods, memory, now }: 
   return { replicas: Math.min(bounded(current), most), memory: null };
 }
 
-/** An evicted pod stays for a while, but serves nobody. */
-const hasEnded = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
-
 /** Load in units of one worker's target; `silent`: that of a worker of which nothing is known. */
 function connectionLoad(workers: readonly ObservedPod[], target: number, silent: number): number {
   return workers.reduce((sum, { report }) => sum + (report?.status?.api?.connections ?? silent * target) / target, 0);
@@ -64,5 +65,5 @@ function cpuLoad(workers: readonly ObservedPod[], percent: number | undefined, s
 
 function byLoad(load: number, current: number): number {
   const isClose = current > 0 && Math.abs(load / current - 1) <= TOLERANCE;
-  return isClose ? current : Math.ceil(load);
+  return isClose ? current : Math.ceil(load - ROUNDING);
 }

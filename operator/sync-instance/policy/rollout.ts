@@ -1,4 +1,5 @@
 import type { Stage } from '../desired/contract.ts';
+import type { Memory } from '../observed.ts';
 import { fails, holds, REASONS, type Verdict } from '../reasons.ts';
 import type { JobState } from './storage.ts';
 
@@ -52,16 +53,17 @@ const MESSAGES: Readonly<Record<RolloutState, string>> = {
 };
 
 /** True while something changes by itself. */
-export function progressingVerdict(state: RolloutState, isPaused: boolean, taken: readonly string[]): Verdict {
+export function progressingVerdict(
+  state: RolloutState,
+  isPaused: boolean,
+  { taken, unserved }: Pick<Memory, 'taken' | 'unserved'>,
+): Verdict {
   if (isPaused) return fails(REASONS.Paused, 'The operator changes nothing while spec.paused is true.');
-  const [name] = taken;
-  if (name !== undefined) {
-    const more = taken.length > 1 ? ` (and ${taken.length - 1} more)` : '';
+  if (taken.length > 0)
     return fails(
       REASONS.NameTaken,
-      `${name}${more} is there and does not belong to this instance; it is left alone. Remove or rename it, or rename the instance.`,
+      `${firstOf(taken)} is there and does not belong to this instance; it is left alone. Remove or rename it, or rename the instance.`,
     );
-  }
   const message = MESSAGES[state];
   switch (state) {
     case 'Blocked':
@@ -69,10 +71,20 @@ export function progressingVerdict(state: RolloutState, isPaused: boolean, taken
     case 'MigrationFailed':
       return fails(REASONS.MigrationFailed, message);
     case 'Complete':
-      return fails(REASONS.Complete, message);
+      return unserved.length === 0
+        ? fails(REASONS.Complete, message)
+        : fails(REASONS.KindNotServed, notServed(unserved));
     case 'Migrating':
       return holds(REASONS.Migrating, message);
     default:
       return holds(REASONS.RollingOut, message);
   }
+}
+
+function notServed(unserved: readonly string[]): string {
+  return `What the spec says is rolled out, except for ${firstOf(unserved)}: the cluster does not serve that kind. Install its API, or take it out of the spec.`;
+}
+
+function firstOf(names: readonly string[]): string {
+  return names.length === 1 ? names[0]! : `${names[0]} (and ${names.length - 1} more)`;
 }

@@ -1,4 +1,5 @@
-import type { KubeCondition, LiveJob, Observed, ObservedPod, OwnedObject } from '../observed.ts';
+import { newestFirst, ownedObject, trueCondition } from '../live-objects.ts';
+import type { LiveJob, Observed, ObservedPod, OwnedObject } from '../observed.ts';
 import { fails, holds, REASONS, unknown, type Verdict } from '../reasons.ts';
 import { JOBS } from '../../kube/resource-types.ts';
 
@@ -13,13 +14,11 @@ export type JobState =
 
 /** How a Job of the instance stands; one that is being deleted too, until it is gone. */
 export function jobState(owned: readonly OwnedObject[], name: string): JobState {
-  const found = owned.find(({ type, object }) => type === JOBS && object.metadata.name === name);
-  if (found === undefined) return { state: 'missing' };
-  const job = found.object as LiveJob;
-  const condition = (type: string): KubeCondition | undefined =>
-    job.status?.conditions?.find((item) => item.type === type && item.status === 'True');
-  if (condition('Complete') !== undefined) return { state: 'succeeded', job };
-  const failed = condition('Failed');
+  const job: LiveJob | undefined = ownedObject(owned, JOBS, name);
+  if (job === undefined) return { state: 'missing' };
+  const { conditions } = job.status ?? {};
+  if (trueCondition(conditions, 'Complete') !== undefined) return { state: 'succeeded', job };
+  const failed = trueCondition(conditions, 'Failed');
   if (failed === undefined) return { state: 'running', job };
   const message = `${failed.reason ?? 'Failed'}: ${failed.message ?? 'no reason given'}`;
   return { state: 'failed', job, atMs: Date.parse(failed.lastTransitionTime ?? '') || 0, message };
@@ -67,9 +66,7 @@ function reachability(pods: readonly ObservedPod[]): Verdict {
 
 /** The line with an error code that a container of a component left behind; empty when there is none. Our errors hold no secrets. */
 export function lastWords(pods: readonly ObservedPod[], component: string): string {
-  const texts = pods
-    .filter((pod) => pod.component === component)
-    .toSorted((a, b) => ((a.pod.metadata.creationTimestamp ?? '') < (b.pod.metadata.creationTimestamp ?? '') ? 1 : -1))
+  const texts = newestFirst(pods.filter((pod) => pod.component === component))
     .flatMap(({ pod }) => pod.status?.containerStatuses ?? [])
     .flatMap(({ state, lastState }) => [state?.terminated?.message, lastState?.terminated?.message]);
   for (const text of texts) {

@@ -111,14 +111,9 @@ function mendPostgres(section: Draft): void {
 }
 
 function mendMssql(section: Draft): void {
-  if (section['authentication'] === undefined) {
-    mendServer(section);
-  } else {
-    const authentication = section['authentication'];
-    mendServer(section);
-    Object.assign(section, { authentication });
+  mendServer(section);
+  if (section['authentication'] !== undefined)
     for (const name of ['username', 'usernameSecretRef', 'passwordSecretRef']) delete section[name];
-  }
   if (section['trustServerCertificate'] !== true) return;
   delete section['caSecretRef'];
   delete section['tlsServerName'];
@@ -131,7 +126,8 @@ function pair(section: Draft, one: string, other: string): void {
 }
 
 function mendApi(api: SyncInstanceSpec['api']): void {
-  const { autoscaling, podDisruptionBudget } = api;
+  const { autoscaling, ingress, podDisruptionBudget } = api;
+  if (ingress) ingress.path = mendPath(ingress.path);
   if (autoscaling) {
     const { minReplicas, maxReplicas } = autoscaling;
     autoscaling.minReplicas = Math.min(minReplicas, maxReplicas);
@@ -140,6 +136,12 @@ function mendApi(api: SyncInstanceSpec['api']): void {
   }
   if (podDisruptionBudget.maxUnavailable === 0) podDisruptionBudget.maxUnavailable = 1;
 }
+
+const mendPath = (path: string): string =>
+  path
+    .replace(/%2f/gi, '-')
+    .replace(/\/\.{1,2}(?=\/|$)/g, '/-')
+    .replace(/\/{2,}/g, '/');
 
 function mendClientAuth(spec: SyncInstanceSpec, sources: readonly SourceSpec[]): void {
   const { clientAuth } = spec;

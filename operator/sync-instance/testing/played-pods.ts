@@ -3,6 +3,7 @@ import type { PartStatus, SourcePartStatus, SyncConfigPartStatus } from '#core/p
 import { syncConfigRevision } from '#core/platform/status/revision.ts';
 import { compileSyncConfig } from '#core/sync-config/compile.ts';
 import { definitionReads, readTable } from '#core/sync-config/plan-changes.ts';
+import type { SyncPlan } from '#core/sync-config/plan.ts';
 import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import { NO_MEMORY, type Observed, type ObservedPod } from '../observed.ts';
 import { compileOptions } from '../policy/compile-options.ts';
@@ -49,6 +50,15 @@ export function versionOf(
 ): SyncConfigPartStatus {
   const { plan } = compileSyncConfig(text, compileOptions(instance.spec.sources));
   if (plan === null) throw new Error('the sync config of the test does not compile');
+  return versionOfPlan(plan, text, given);
+}
+
+/** The same, of the plan that `text` has. */
+export function versionOfPlan(
+  plan: SyncPlan,
+  text: string,
+  given: Partial<SyncConfigPartStatus> = {},
+): SyncConfigPartStatus {
   return {
     ...{ version: 1, state: 'active', revision: syncConfigRevision(text), label: null, createdAt: iso(NOON) },
     ...{ activatedAt: null, error: null, streams: plan.streams.map(({ name }) => name) },

@@ -1,28 +1,8 @@
 import fc from 'fast-check';
+import type { StructuralSchema } from '#crds/structural-schema.ts';
 import type { SyncInstance } from '#crds/sync-instance/sync-instance.ts';
 import { SyncInstanceSchema } from '#crds/sync-instance/sync-instance.ts';
 import { keepRules } from './keep-rules.ts';
-
-/** The part of JSON schema that crds/sync-instance/schema-parts.ts uses. */
-interface Schema {
-  readonly description?: string;
-  readonly type?: string;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly Schema[];
-  readonly pattern?: string;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minItems?: number;
-  readonly maxItems?: number;
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly additionalProperties?: Schema;
-  readonly 'x-kubernetes-list-type'?: string;
-  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
-}
 
 /** Longest lists and maps: enough for an order and for things in common. */
 const SOME = 2;
@@ -33,7 +13,7 @@ const dnsLabel = fc.stringMatching(/^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$/);
  * mended afterwards (`keepRules`); that they are valid is checked by a real API server in `desired/cluster.integration.test.ts`.
  */
 export function randomInstance(): fc.Arbitrary<SyncInstance> {
-  const { spec } = (SyncInstanceSchema as unknown as { properties: { spec: Schema } }).properties;
+  const { spec } = (SyncInstanceSchema as unknown as { properties: { spec: StructuralSchema } }).properties;
   return fc
     .record({ name: dnsLabel, namespace: dnsLabel, uid: fc.uuid(), spec: fromSchema(spec) })
     .map(({ name, namespace, uid, spec: drawn }) => ({
@@ -47,7 +27,7 @@ export function randomInstance(): fc.Arbitrary<SyncInstance> {
 const known = new Map<string, fc.Arbitrary<unknown>>();
 
 /** The same parts stand in many places, and making an arbitrary of a pattern takes long. */
-function fromSchema(schema: Schema): fc.Arbitrary<unknown> {
+function fromSchema(schema: StructuralSchema): fc.Arbitrary<unknown> {
   const { description: _description, ...meaning } = schema;
   const key = JSON.stringify(meaning);
   const found = known.get(key) ?? newFromSchema(schema);
@@ -55,7 +35,7 @@ function fromSchema(schema: Schema): fc.Arbitrary<unknown> {
   return found;
 }
 
-function newFromSchema(schema: Schema): fc.Arbitrary<unknown> {
+function newFromSchema(schema: StructuralSchema): fc.Arbitrary<unknown> {
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.anyOf) return fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constantFrom('25%', '1%', '50%'));
   switch (schema.type) {
@@ -74,13 +54,13 @@ function newFromSchema(schema: Schema): fc.Arbitrary<unknown> {
   }
 }
 
-function texts({ pattern, minLength = 0, maxLength = 20 }: Schema): fc.Arbitrary<string> {
+function texts({ pattern, minLength = 0, maxLength = 20 }: StructuralSchema): fc.Arbitrary<string> {
   const fits = (text: string): boolean => text.length >= minLength && text.length <= maxLength;
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern), { size: '-1' }).filter(fits);
   return fc.string({ minLength, maxLength: Math.min(maxLength, 20), unit: 'binary' }).filter(fits);
 }
 
-function lists(schema: Schema): fc.Arbitrary<unknown[]> {
+function lists(schema: StructuralSchema): fc.Arbitrary<unknown[]> {
   const bounds = { minLength: schema.minItems ?? 0, maxLength: Math.min(schema.maxItems ?? SOME, SOME) };
   const items = fromSchema(schema.items!);
   const key = schema['x-kubernetes-list-map-keys']?.[0];
@@ -90,7 +70,7 @@ function lists(schema: Schema): fc.Arbitrary<unknown[]> {
   return schema['x-kubernetes-list-type'] === 'set' ? fc.uniqueArray(items, bounds) : fc.array(items, bounds);
 }
 
-function maps(values: Schema): fc.Arbitrary<Record<string, unknown>> {
+function maps(values: StructuralSchema): fc.Arbitrary<Record<string, unknown>> {
   const isQuantity = values.anyOf !== undefined;
   const keys = isQuantity ? ['cpu', 'memory'] : ['team', 'example.com/team', 'Cost.Centre_1', 'a'];
   const drawn = isQuantity ? fc.constantFrom('100m', '2', 1, '256Mi') : fromSchema(values);
@@ -105,7 +85,7 @@ const passedOn: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   labelSelector: fc.constant({ matchLabels: { a: 'b' } }),
 };
 
-function sections({ properties = {}, required = [] }: Schema): fc.Arbitrary<unknown> {
+function sections({ properties = {}, required = [] }: StructuralSchema): fc.Arbitrary<unknown> {
   const fields = Object.fromEntries(
     Object.entries(properties).map(([name, field]) => [name, passedOn[name] ?? fromSchema(field)]),
   );

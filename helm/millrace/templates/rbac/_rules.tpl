@@ -1,4 +1,4 @@
-{{/* What the operator may do in the namespaces of its instances. helm/rbac.test.ts compares it with what it does. */}}
+{{/* What the operator may do in the namespaces of its instances. helm/rbac.integration.test.ts compares it with what it does. */}}
 {{- define "millrace.rules" -}}
 - apiGroups: [millrace.dev]
   resources: [syncinstances]
