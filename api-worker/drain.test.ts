@@ -233,10 +233,11 @@ describe('the ends of many sessions', () => {
       };
       const sink: LineSink = {
         encoding: bsonEncoding,
+        takesDeflated: false,
         send: () => void started++,
-        writable: true,
-        sentBytes: 0,
-        stalledSince: null,
+        writable: () => true,
+        sentBytes: () => 0,
+        stalledSince: () => null,
         fail: () => undefined,
         end: () => void ends.push(clock.monotonic()),
         abort: () => undefined,

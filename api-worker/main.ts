@@ -15,6 +15,7 @@ import { createChunkPages } from './chunks/pages.ts';
 import { createFeed } from './feed/feed.ts';
 import { addProbeRoutes } from './http/probe-routes.ts';
 import { createRequestIds } from './http/request-ids.ts';
+import { detachConnectionsOf } from './http/detachable-connections.ts';
 import { createServer, DEFAULT_SERVER_LIMITS } from './http/server.ts';
 import { addStreamRoute } from './http/stream-route.ts';
 import { addWriteCheckpointRoutes } from './http/write-checkpoint-routes.ts';
@@ -166,9 +167,11 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
     onRefusedToken: metrics.authenticationFailed,
   });
   if (config.probes) addProbeRoutes(server, health);
-  addStreamRoute(server, { sessions, tokenVerifier, clock, onSent: metrics.dataSent });
+  const { detach, closeDetached } = detachConnectionsOf(server.server);
+  addStreamRoute(server, { sessions, tokenVerifier, clock, onSent: metrics.dataSent, detach });
   const webSockets = addWebSocketRoute({
     server: server.server,
+    detach,
     sessions,
     tokenVerifier,
     wheel,
@@ -228,7 +231,9 @@ export async function startApiWorker(options: ApiWorkerOptions): Promise<ApiWork
       wheel.stop();
       metrics.stop();
       webSockets.close();
-      await server.close();
+      const closed = server.close();
+      closeDetached();
+      await closed;
     },
   };
 }

@@ -5,7 +5,8 @@
  *       node bench/serve.ts [first-sync] [concurrent] [compression] [idle] [fan-out] [returning]
  *
  * `concurrent`: AT_ONCE (10) first syncs at the same time. `compression`: bytes and processor time of our gzip against a compressor per connection.
- * With ENCODING=gzip over WebSocket messages are compressed.
+ * With ENCODING=gzip over WebSocket messages are compressed. `returning`: ROUNDS (6) times all clients. WARM_UP (60000): operations of
+ * other buckets that WARM_UP_CLIENTS (1) get before, for a worker that has served.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,21 +14,22 @@ import { once } from 'node:events';
 import { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 import { SignJWT } from 'jose';
-import { commitAt, emptyBatch, write } from '#core/bucket-storage/conformance/content.ts';
-import type { BucketStorage, CommitNotice, ReplicationStream, SourceWriter } from '#core/bucket-storage/contract.ts';
+import { commitAt, write } from '#core/bucket-storage/conformance/content.ts';
+import type { CommitNotice } from '#core/bucket-storage/contract.ts';
 import { open as openMongodb } from '#core/bucket-storage/mongodb/opener.fixture.ts';
 import { open as openPostgres } from '#core/bucket-storage/postgres/opener.fixture.ts';
-import type { DeployedDefinition } from '#core/bucket-storage/sync-config-store.ts';
-import { compileSyncConfig } from '#core/sync-config/compile.ts';
-import { definitionSpecs } from '#core/sync-config/plan.ts';
+import { tuneCollector } from '#core/platform/collector.ts';
 import { createProtocolClient, type ProtocolClient, type ProtocolClientOptions } from '#test/client/protocol-client.ts';
 import { mongodb } from '#test/services/mongodb.ts';
 import { postgres } from '#test/services/postgres.ts';
 import { percentile, report } from './harness.ts';
+import { activate } from './serve/instance.ts';
 import { compareCompression } from './serve/compression.ts';
 import { comeBack } from './serve/returning-client.ts';
 import type { ToWorker, WorkerFigures, WorkerStart } from './serve/worker.ts';
 
+// Clients take part in what they measure: what they receive is garbage at once.
+tuneCollector('serves');
 const STORAGE = (process.env['STORAGE'] ?? 'postgresql') as 'postgresql' | 'mongodb';
 const CLIENTS = Number(process.env['CLIENTS'] ?? 5000);
 const OPERATIONS = Number(process.env['OPERATIONS'] ?? 200_000);
@@ -36,29 +38,17 @@ const TRANSPORT = (process.env['TRANSPORT'] ?? 'http') as 'http' | 'websocket';
 const AT_ONCE = Number(process.env['AT_ONCE'] ?? 10);
 const RUNS = Number(process.env['RUNS'] ?? 3);
 const SETTLE_MS = Number(process.env['SETTLE_MS'] ?? 30_000);
+const ROUNDS = Number(process.env['ROUNDS'] ?? 6);
 const TURNS = Number(process.env['TURNS'] ?? 5);
 /** Returning clients that connect at the same time. */
 const ARRIVING = Number(process.env['ARRIVING'] ?? 50);
-const WARM_UP_OPERATIONS = 60_000;
+const WARM_UP_OPERATIONS = Number(process.env['WARM_UP'] ?? 60_000);
+/** One after the other: code that is compiled for the objects of one session is compiled anew with the second. */
+const WARM_UP_CLIENTS = Number(process.env['WARM_UP_CLIENTS'] ?? 1);
 const AUDIENCE = 'bench';
 const scenarios = new Set(
   process.argv.length > 2 ? process.argv.slice(2) : ['first-sync', 'idle', 'fan-out', 'returning'],
 );
-const TEXT = `config:
-  edition: 3
-streams:
-  shared:
-    auto_subscribe: true
-    query: SELECT * FROM shared
-  mine:
-    auto_subscribe: true
-    query: SELECT * FROM notes WHERE owner = auth.user_id()
-  large:
-    query: SELECT * FROM large
-  warm:
-    query: SELECT * FROM warm
-`;
-
 const server = STORAGE === 'mongodb' ? await mongodb() : await postgres();
 await using database = await server.createDatabase();
 const storage = await (STORAGE === 'mongodb' ? openMongodb : openPostgres)({ url: database.url });
@@ -74,41 +64,6 @@ if (['first-sync', 'concurrent', 'compression'].some((name) => scenarios.has(nam
 if (['idle', 'fan-out', 'returning'].some((name) => scenarios.has(name))) await manyClients();
 await storage.close();
 process.exit(0);
-
-interface Activated {
-  readonly writer: SourceWriter;
-  readonly stream: ReplicationStream;
-  definition(name: string): number;
-  /** Of a bucket, as clients know it. */
-  bucketName(name: string, key: string): string;
-}
-
-async function activate(target: BucketStorage): Promise<Activated> {
-  const { plan } = compileSyncConfig(TEXT, {
-    defaultSource: 'default',
-    sources: ['default'],
-    defaultSchemas: { default: 'public' },
-  });
-  if (plan === null) throw new Error('the sync config of the benchmark does not compile');
-  const deployed = await target.configs.deploy({
-    content: TEXT,
-    plan: JSON.stringify(plan),
-    definitions: definitionSpecs(plan),
-    sources: ['default'],
-  });
-  const opened = await target.takeOver('default', 'bench');
-  const [first] = await opened.streams();
-  await opened.flush(emptyBatch(first!.id, commitAt('p0')));
-  await opened.switchOver({ version: deployed.version, from: null, to: first!.id });
-  const definitionOf = (name: string): DeployedDefinition =>
-    deployed.definitions.find((item) => item.name.startsWith(`${name}|`))!;
-  return {
-    writer: opened,
-    stream: first!,
-    definition: (name) => definitionOf(name).id,
-    bucketName: (name, key) => `${definitionOf(name).since}#${definitionOf(name).name}${key}`,
-  };
-}
 
 async function commit(rows: Parameters<typeof write>[2]['rows']): Promise<CommitNotice | null> {
   const { notice } = await write(writer, stream.id, { rows: rows!, chunkSize: 500 }, commitAt(`p${position++}`));
@@ -131,7 +86,12 @@ async function startWorker(): Promise<Worker> {
     audience: AUDIENCE,
   };
   const child: ChildProcess = fork(new URL('./serve/worker.ts', import.meta.url), {
-    execArgv: ['--expose-gc', ...(process.env['WORKER_FLAGS'] ?? '').split(' ').filter(Boolean)],
+    // The image starts it with this young generation.
+    execArgv: [
+      '--expose-gc',
+      '--max-semi-space-size=16',
+      ...(process.env['WORKER_FLAGS'] ?? '').split(' ').filter(Boolean),
+    ],
     env: { ...process.env, WORKER_START: JSON.stringify(start) },
   });
   const [{ port }] = (await Promise.race([
@@ -167,8 +127,8 @@ function tokenOf(userId: string): Promise<string> {
 
 async function firstSync(): Promise<void> {
   const data = JSON.stringify({ id: 'x', text: 'lorem ipsum '.repeat(31) });
-  const fill = async (name: string, count: number): Promise<void> => {
-    const bucket = { definition: definition(name), key: '[]' };
+  const fill = async (name: string, count: number, key: readonly string[] = []): Promise<void> => {
+    const bucket = { definition: definition(name), key: JSON.stringify(key) };
     for (let at = 0; at < count; at += 20_000) {
       await commit(
         Array.from({ length: Math.min(20_000, count - at) }, (_, index) => ({
@@ -180,11 +140,12 @@ async function firstSync(): Promise<void> {
     }
   };
   // A worker that has just started compiles its code; a running one has that behind it.
-  await fill('warm', WARM_UP_OPERATIONS);
+  const parts = Array.from({ length: WARM_UP_CLIENTS }, (_, part) => String(part));
+  for (const part of parts) await fill('warm', WARM_UP_OPERATIONS / parts.length, [part]);
   await fill('large', OPERATIONS);
   for (let run = 1; run <= RUNS; run++) {
     const worker = await startWorker();
-    await sync(worker, 'warm-up', { run, stream: 'warm' });
+    for (const part of parts) await sync(worker, 'warm-up', { run, streams: only('warm', { part }) });
     if (scenarios.has('first-sync')) {
       await sync(worker, 'first-sync', { run });
       // The same again: what fits into the worker's cache comes from there.
@@ -208,8 +169,8 @@ async function firstSync(): Promise<void> {
   }
 }
 
-function only(stream: string): object {
-  return { include_defaults: false, subscriptions: [{ stream, parameters: null, override_priority: null }] };
+function only(stream: string, parameters: object | null = null): object {
+  return { include_defaults: false, subscriptions: [{ stream, parameters, override_priority: null }] };
 }
 
 function clientOf(
@@ -233,14 +194,15 @@ function clientOf(
 async function sync(
   worker: Worker,
   name: string,
-  { run, clients: count = 1, stream = 'large' }: { run: number; clients?: number; stream?: string },
+  { run, clients: count = 1, streams = only('large') }: { run: number; clients?: number; streams?: object },
 ): Promise<void> {
   const clients = await Promise.all(
     Array.from({ length: count }, async (_, at) =>
-      clientOf(worker, await tokenOf(`${name}-${at}`), `${name}-${at}`, { streams: only(stream) }),
+      clientOf(worker, await tokenOf(`${name}-${at}`), `${name}-${at}`, { streams }),
     ),
   );
   const before = await worker.figures();
+  const own = process.cpuUsage();
   const started = performance.now();
   await Promise.all(
     clients.map(async (client) => {
@@ -249,6 +211,7 @@ async function sync(
     }),
   );
   const seconds = (performance.now() - started) / 1000;
+  const { user: clientUser, system: clientSystem } = process.cpuUsage(own);
   const after = await worker.figures();
   const sum = (of: (client: ProtocolClient) => number): number =>
     clients.reduce((total, client) => total + of(client), 0);
@@ -265,6 +228,7 @@ async function sync(
     operationsPerSecond: operations / seconds,
     workerCpuMicrosecondsPerOperation: ((after.cpuMs - before.cpuMs) * 1000) / operations,
     ofThatSystem: ((after.systemMs - before.systemMs) * 1000) / operations,
+    clientCpuMicrosecondsPerOperation: (clientUser + clientSystem) / operations,
     workerRssMegabytes: after.rssBytes / 1e6,
   });
   for (const client of clients) client.disconnect();
@@ -409,7 +373,7 @@ async function returning(worker: Worker, clients: readonly ProtocolClient[], tok
   for (const client of clients) client.disconnect();
   const sockets: Socket[] = [];
   // As it is after hours: the first round warms up code.
-  for (const round of [1, 2, 3]) {
+  for (let round = 1; round <= ROUNDS; round++) {
     for (const socket of sockets.splice(0)) socket.destroy();
     while ((await worker.figures()).connections > 0) await wait(50);
     const before = await worker.figures();

@@ -11,7 +11,7 @@ export interface LatestAnswer {
 export function createLatestAnswer(writer: SocketWriter): LatestAnswer {
   let owed: { readonly buffers: readonly Buffer[]; readonly bytes: number } | null = null;
   const progress = (): void => {
-    if (owed === null || writer.waitingBytes >= HIGH_WATER_BYTES) return;
+    if (owed === null || writer.waitingBytes() >= HIGH_WATER_BYTES) return;
     const { buffers, bytes } = owed;
     owed = null;
     writer.write(buffers, bytes, false);

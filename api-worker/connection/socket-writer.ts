@@ -18,12 +18,12 @@ export interface SocketWriter {
   /** `chunked`: framed as a chunk of an HTTP body (RFC 9112, 7.1). The same list of buffers for the next client costs no copy. */
   write(buffers: readonly Buffer[], bytes: number, chunked: boolean): void;
   /** Bytes that the client has not taken yet, as far as this process knows. */
-  readonly waitingBytes: number;
+  waitingBytes(): number;
   /** Nothing waits for the socket to take more. */
-  readonly isEmpty: boolean;
-  readonly sentBytes: number;
+  isEmpty(): boolean;
+  sentBytes(): number;
   /** Since when the client has taken nothing although something waits; null when nothing waits. `clock.monotonic()` time. */
-  readonly stalledSince: number | null;
+  stalledSince(): number | null;
   /** Lets go of the socket and of what waits. */
   release(): void;
 }
@@ -88,16 +88,10 @@ export function createSocketWriter({ socket, clock, onSent, onProgress }: Socket
       }
       pump();
     },
-    get waitingBytes() {
-      return socket.writableLength + queuedBytes;
-    },
-    get isEmpty() {
-      return queue.length === 0;
-    },
-    get sentBytes() {
-      return sentBytes;
-    },
-    get stalledSince() {
+    waitingBytes: () => socket.writableLength + queuedBytes,
+    isEmpty: () => queue.length === 0,
+    sentBytes: () => sentBytes,
+    stalledSince() {
       if (socket.writableLength === 0) return null;
       const delivered = socket.bytesWritten - socket.writableLength;
       if (delivered !== deliveredBytes) {

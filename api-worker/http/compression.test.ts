@@ -6,7 +6,8 @@ import { bsonEncoding } from '#core/protocol/encoding/bson.ts';
 import { ndjsonEncoding, ndjsonObjectsEncoding } from '#core/protocol/encoding/ndjson.ts';
 import type { EncodedLine } from '#core/protocol/lines.ts';
 import { GLOBAL, startHarness, type Harness } from '../testing/harness.ts';
-import { bodyStart, createBodySum, deflateLine } from './compression.ts';
+import { deflateLine } from '../deflate/lines.ts';
+import { bodyStart, createBodySum } from './compression.ts';
 import { negotiateCompression, negotiateEncoding } from './negotiate.ts';
 import { createZstdStream } from './zstd-stream.ts';
 

@@ -5,6 +5,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { codedError, errorBody, isCodedError, type ErrorBodyOptions } from '#core/platform/errors/coded-error.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import type { Log } from '#core/platform/log.ts';
+import { responseHead } from './response-head.ts';
 
 /** Seconds after which a client may try again when the answer depends on load or on a restart. */
 const RETRY_AFTER_SECONDS = 5;
@@ -94,13 +95,8 @@ export function answerUpgrade(socket: Socket, error: unknown, clock: Clock): voi
   const body = errorBody(error);
   const { status } = body.error;
   const text = JSON.stringify(body);
-  const headers = Object.entries({
-    ...headersFor(status),
-    'content-length': Buffer.byteLength(text),
-    connection: 'close',
-  });
-  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${text}`);
+  const headers = { ...headersFor(status), 'content-length': Buffer.byteLength(text), connection: 'close' };
+  socket.end(responseHead(status, headers) + text);
   const timer = clock.setTimer(LINGER_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
 }

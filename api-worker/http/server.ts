@@ -96,10 +96,10 @@ export function createServer(options: {
     }
   });
 
-  server.addHook('onRequest', async ({ raw }, reply) => {
+  server.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(CORS_HEADERS);
-    if (raw.headers.host === undefined && raw.httpVersion === '1.1')
-      throw codedError('PSYNC_S2001', 'The request has no Host header', { status: 400 });
+    if (raw.headers.host !== undefined || raw.httpVersion !== '1.1') return done();
+    done(codedError('PSYNC_S2001', 'The request has no Host header', { status: 400 }));
   });
   server.options('/*', (_request, reply) =>
     reply.code(204).headers(PREFLIGHT_HEADERS).header('content-length', '0').send(),

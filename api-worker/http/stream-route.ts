@@ -1,5 +1,6 @@
 /** `POST /sync/stream`: the sync session over HTTP (S-507). */
-import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { TokenVerifier, VerifiedToken } from '#core/platform/auth/token-verifier.ts';
 import type { Clock } from '#core/platform/clock.ts';
@@ -14,6 +15,8 @@ export interface StreamRouteOptions {
   readonly tokenVerifier: TokenVerifier;
   readonly clock: Clock;
   readonly onSent: (bytes: number) => void;
+  /** Takes a connection from the HTTP server. */
+  readonly detach: (connection: Duplex) => Socket;
 }
 
 /** Streams with zstd at once: each has a compressor of its own, 260 KB (ADR 0009, G9). Others get gzip, or nothing. */
@@ -21,7 +24,7 @@ const MAX_ZSTD_STREAMS = 100;
 
 export function addStreamRoute(
   server: FastifyInstance,
-  { sessions, tokenVerifier, clock, onSent }: StreamRouteOptions,
+  { sessions, tokenVerifier, clock, onSent, detach }: StreamRouteOptions,
 ): void {
   /** Found before the body is read: who may not connect does not make us read megabytes. */
   const tokens = new WeakMap<FastifyRequest, VerifiedToken>();
@@ -38,8 +41,6 @@ export function addStreamRoute(
     (request, reply) => {
       const token = tokens.get(request)!;
       const body = parseSyncRequest(request.body);
-      // Not needed any more, but the framework would keep it as long as the stream lasts.
-      request.body = undefined;
       sessions.assertRoom();
       // The body may have taken its time.
       sessions.assertNotRevoked(token.claims);
@@ -48,12 +49,13 @@ export function addStreamRoute(
       const { headers } = request;
       const encoding = negotiateEncoding(headers.accept, body.rawData);
       const compression = negotiateCompression(header(headers['accept-encoding']), zstdStreams < MAX_ZSTD_STREAMS);
-      if (compression === 'zstd') {
-        zstdStreams++;
-        reply.raw.once('close', () => zstdStreams--);
-      }
+      const zstdShare = compression === 'zstd' ? 1 : 0;
+      zstdStreams += zstdShare;
       reply.hijack();
-      const sink = createStreamSink({ response: reply.raw, encoding, compression, clock, onSent });
+      const sink = createStreamSink({
+        ...{ response: reply.raw, detach, encoding, compression, clock, onSent },
+        onClosed: () => (zstdStreams -= zstdShare),
+      });
       const session = sessions.start(
         {
           userId: token.userId,
@@ -71,15 +73,8 @@ export function addStreamRoute(
         sink,
       );
       sink.listen(session);
-      forgetHeaders(request.raw);
     },
   );
-}
-
-/** Node keeps them as long as the response lasts, which is as long as the stream: of ten thousand idle clients that is megabytes, mostly tokens. */
-function forgetHeaders(message: IncomingMessage): void {
-  message.rawHeaders.length = 0;
-  message.headers = {};
 }
 
 function notConnected(): Error {

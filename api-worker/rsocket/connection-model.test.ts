@@ -171,9 +171,9 @@ function checkCredit(peer: TestConnection, asked: readonly Asked[], startedAt: r
 
 function checkEnd({ sessions, clock, connection }: TestConnection): void {
   expect(sessions.filter(isLive), 'sessions that were not told').toEqual([]);
-  for (const { sink } of sessions) expect([sink.writable, sink.stalledSince]).toEqual([false, null]);
+  for (const { sink } of sessions) expect([sink.writable(), sink.stalledSince()]).toEqual([false, null]);
   expect(clock.waiting, 'timers').toBe(0);
-  expect(connection.isIdle).toBe(true);
+  expect(connection.isIdle()).toBe(true);
 }
 
 async function run(steps: readonly Step[], startsFail: readonly boolean[]): Promise<TestConnection> {

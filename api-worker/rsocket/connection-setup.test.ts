@@ -129,7 +129,7 @@ describe('SETUP', () => {
   ])('a lifetime of %d ms counts as %d', (lifetimeMs, expected) => {
     const peer = startConnection();
     peer.send(setup({ lifetimeMs }));
-    expect(peer.connection.lifetimeMs).toBe(expected);
+    expect(peer.connection.lifetimeMs()).toBe(expected);
   });
 });
 

@@ -47,7 +47,7 @@ export function createConnectionWatch(options: ConnectionWatchOptions): Connecti
   };
   /** The closing frame must not stand between the pieces of a message. */
   const closeOnceWritten = (): void => {
-    if (writer.isEmpty) webSocket.close(NORMAL);
+    if (writer.isEmpty()) webSocket.close(NORMAL);
   };
   const close = (how: 'in order' | 'now'): void => {
     if (how === 'now' || closing) return webSocket.terminate();
@@ -58,8 +58,8 @@ export function createConnectionWatch(options: ConnectionWatchOptions): Connecti
     due(now: number): void {
       const { isIdle, lifetimeMs, giveUp } = connection();
       const monotonic = clock.monotonic();
-      idleSinceMs = isIdle ? (idleSinceMs ?? monotonic) : null;
-      if (closing || monotonic - heardMs > lifetimeMs) return webSocket.terminate();
+      idleSinceMs = isIdle() ? (idleSinceMs ?? monotonic) : null;
+      if (closing || monotonic - heardMs > lifetimeMs()) return webSocket.terminate();
       // the client has begun to close
       if (webSocket.readyState !== webSocket.OPEN) return startClosing();
       if (idleSinceMs !== null && monotonic - idleSinceMs >= IDLE_MS) return giveUp();

@@ -165,6 +165,6 @@ export function expectDead(peer: TestConnection): void {
   peer.connection.progress();
   expect(peer.news()).toEqual([]);
   expect(state()).toEqual(before);
-  expect(peer.connection.isIdle).toBe(true);
+  expect(peer.connection.isIdle()).toBe(true);
   expect(peer.clock.waiting).toBe(0);
 }

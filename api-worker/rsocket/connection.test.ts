@@ -29,7 +29,7 @@ const BSON = 'application/bson';
 describe('REQUEST_STREAM', () => {
   test('starts a session with what the client said of itself', async () => {
     const peer = await ready();
-    expect(peer.connection.isIdle).toBe(true);
+    expect(peer.connection.isIdle()).toBe(true);
     peer.send(requestStream({ data: json({ client_id: 'c1', buckets: [{ name: 'b', after: '17' }] }) }));
     expect(peer.sessions).toHaveLength(1);
     expect(peer.sessions[0]!.request).toMatchObject({
@@ -37,7 +37,7 @@ describe('REQUEST_STREAM', () => {
       userAgent: 'rsocket-peer',
       body: { clientId: 'c1', positions: new Map([['b', 17]]) },
     });
-    expect(peer.connection.isIdle).toBe(false);
+    expect(peer.connection.isIdle()).toBe(false);
     peer.sessions[0]!.send();
     expect(peer.news()).toEqual([{ kind: 'line', stream: 1, data: Buffer.from('0:0') }]);
   });
@@ -108,7 +108,7 @@ describe('REQUEST_STREAM', () => {
     const peer = await ready({ refuseStart: () => refusal });
     peer.send(requestStream());
     expect(peer.news()).toEqual([errorOf(1, APPLICATION_ERROR, '[PSYNC_S2003] The service is restarting')]);
-    expect(peer.connection.isIdle).toBe(true);
+    expect(peer.connection.isIdle()).toBe(true);
     refusal = null;
     peer.send(requestStream({ stream: 3 }));
     expect(peer.sessions).toHaveLength(1);
@@ -239,7 +239,7 @@ describe('one stream at a time (S-593)', () => {
         expect(last).toEqual([errorOf(1, APPLICATION_ERROR, '[PSYNC_S2305] Too many buckets')]);
       else expect(last).toEqual([]);
       expect(first!.told).toBe(first!.hasEnded ? 0 : 1);
-      expect(peer.connection.isIdle).toBe(true);
+      expect(peer.connection.isIdle()).toBe(true);
 
       peer.send(requestStream({ stream: 3, n: 1 }));
       expect(peer.sessions).toHaveLength(2);
@@ -267,12 +267,12 @@ describe('other frames', () => {
 
   test('to a client that takes nothing, one answer is owed, whatever it sends (G9)', async () => {
     const peer = await ready();
-    peer.writer.waitingBytes = 300_000;
+    peer.writer.now.waitingBytes = 300_000;
     for (let index = 0; index < 1000; index++) peer.send(keepalive(true, Buffer.from(`${index}`)));
     expect(peer.news()).toEqual([]);
     peer.connection.progress();
     expect(peer.news()).toEqual([]);
-    peer.writer.waitingBytes = 1000;
+    peer.writer.now.waitingBytes = 1000;
     peer.connection.progress();
     peer.connection.progress();
     expect(peer.news()).toEqual([{ kind: 'keepalive', data: Buffer.from('999') }]);
@@ -380,7 +380,7 @@ describe('the end of a connection', () => {
     peer.send(requestStream({ n: 1 }));
     peer.sessions[0]!.send(2);
     peer.sessions[0]!.end();
-    expect(peer.connection.isIdle).toBe(false);
+    expect(peer.connection.isIdle()).toBe(false);
     await peer.clock.advance(30_000);
     expect(peer.closes).toEqual(['now']);
     peer.news();

@@ -110,11 +110,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       reject(RSOCKET_ERROR.rejectedSetup, codedError('PSYNC_S2204', message));
     },
     closed: release,
-    get lifetimeMs() {
-      return lifetimeMs;
-    },
-    get isIdle() {
-      return !streams.isServing;
-    },
+    // Methods: an object with accessors becomes a dictionary in V8, 500 bytes of it (the same in streams.ts).
+    lifetimeMs: () => lifetimeMs,
+    isIdle: () => !streams.isServing(),
   };
 }

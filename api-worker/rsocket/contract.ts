@@ -38,7 +38,7 @@ export interface Connection {
   /** The connection is gone, or nothing must be sent on it any more. */
   closed(): void;
   /** Longest silence of the client before it is given up (lifetime of SETUP), milliseconds. */
-  readonly lifetimeMs: number;
+  lifetimeMs(): number;
   /** Nothing is going on: no SETUP yet, or no stream. */
-  readonly isIdle: boolean;
+  isIdle(): boolean;
 }

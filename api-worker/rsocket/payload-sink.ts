@@ -47,13 +47,13 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
   let awaitsDrain = false;
   let state: 'open' | 'ending' | 'ended' = 'open';
   let endTimer: Timer | null = null;
-  const sentBefore = writer.sentBytes;
+  const sentBefore = writer.sentBytes();
 
   const isWritable = (): boolean =>
-    state === 'open' && held.length === 0 && credit > 0 && writer.waitingBytes + compressingBytes < HIGH_WATER_BYTES;
+    state === 'open' && held.length === 0 && credit > 0 && writer.waitingBytes() + compressingBytes < HIGH_WATER_BYTES;
 
   const settle = (): void => {
-    if (state === 'ending' && held.length === 0 && compressing === null && writer.isEmpty) {
+    if (state === 'ending' && held.length === 0 && compressing === null && writer.isEmpty()) {
       stop();
       return onEnd(null);
     }
@@ -117,6 +117,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
 
   return {
     encoding: bsonEncoding,
+    takesDeflated: compresses,
     listen(to) {
       listener = to;
     },
@@ -139,16 +140,14 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
       heldSince = clock.monotonic();
       settle();
     },
-    get writable() {
+    writable() {
       const writable = isWritable();
       if (!writable) awaitsDrain = true;
       return writable;
     },
-    get sentBytes() {
-      return writer.sentBytes - sentBefore;
-    },
-    get stalledSince() {
-      const stalled = writer.stalledSince;
+    sentBytes: () => writer.sentBytes() - sentBefore,
+    stalledSince() {
+      const stalled = writer.stalledSince();
       if (held.length === 0) return stalled;
       // a message that is still on its way keeps the client from asking for more
       return Math.max(heldSince, stalled ?? heldSince);

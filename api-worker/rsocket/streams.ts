@@ -38,7 +38,7 @@ export interface Streams {
   refuse(stream: number, error: unknown): void;
   /** Requested, or being served. */
   has(stream: number): boolean;
-  readonly isServing: boolean;
+  isServing(): boolean;
   progress(): void;
   /** Nothing of them is left afterwards. */
   release(): void;
@@ -169,9 +169,7 @@ export function createStreams(options: StreamsOptions): Streams {
     },
     refuse,
     has,
-    get isServing() {
-      return present.kind === 'served';
-    },
+    isServing: () => present.kind === 'served',
     progress() {
       if (present.kind === 'served') present.sink.progress();
     },

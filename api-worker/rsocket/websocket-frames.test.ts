@@ -190,4 +190,13 @@ describe('clients that get the same line share its buffers', () => {
       await read(1);
     }
   });
+
+  test('what is kept with a line has memory of its own (G9)', async () => {
+    for (const make of [plainMessage, compressedMessage]) {
+      for (const bytes of [Buffer.alloc(100, 'a'), LARGE]) {
+        const [lead] = (await make(lineOf(bytes), 1)).buffers;
+        expect(lead!.buffer.byteLength).toBeLessThanOrEqual(2 * lead!.length);
+      }
+    }
+  });
 });

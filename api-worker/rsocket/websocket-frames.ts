@@ -3,7 +3,8 @@
  * the same stream id, which is every one that is served the usual way.
  */
 import type { EncodedLine } from '#core/protocol/lines.ts';
-import { deflateLine, storedBlock, STORED_BYTES } from '../http/compression.ts';
+import { deflateLine, storedBlock, STORED_BYTES } from '../deflate/lines.ts';
+import { ownBuffer } from '../own-buffer.ts';
 import { payloadHeader } from './frames.ts';
 
 export interface Message {
@@ -53,7 +54,8 @@ export function plainMessage(line: EncodedLine, stream: number): Message {
   if (known !== undefined && known.stream === stream) return known.message;
   const payload = payloadHeader(stream);
   const head = frameHeader(payload.length + line.bytes, false);
-  const lead = Buffer.concat([head, payload]);
+  // Kept with the line: not in a slab of memory that it would keep as well (G9).
+  const lead = ownBuffer(Buffer.concat([head, payload]));
   const message = { buffers: [lead, ...line.parts], bytes: lead.length + line.bytes };
   plain.set(line, { stream, message });
   return message;
@@ -73,7 +75,7 @@ export function compressedMessage(line: EncodedLine, stream: number): Message | 
     const lead = storedBlock(payloadHeader(stream));
     const body = blocks.subarray(0, blocks.length - 4);
     const head = frameHeader(lead.length + body.length, true);
-    const first = Buffer.concat([head, lead]);
+    const first = ownBuffer(Buffer.concat([head, lead]));
     const message = { buffers: [first, body], bytes: first.length + body.length };
     compressed.set(line, { stream, message });
     return message;

@@ -20,6 +20,8 @@ import { pongMessage } from './websocket-frames.ts';
 
 export interface WebSocketRouteOptions {
   readonly server: Server;
+  /** Takes a connection from the HTTP server. */
+  readonly detach: (connection: Duplex) => Socket;
   readonly sessions: Sessions;
   readonly tokenVerifier: TokenVerifier;
   readonly wheel: TimerWheel;
@@ -63,17 +65,20 @@ export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRout
   });
   handshake.on('wsClientError', (error, socket) => answerUpgrade(socket as Socket, badHandshake(error), clock));
 
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const tcp = socket as Socket;
-    tcp.on('error', () => tcp.destroy());
+  /** Apart from the request, which its closures would keep as long as the connection lasts. */
+  const accept = (webSocket: WebSocket, tcp: Socket, compresses: boolean): void => {
+    open.add(webSocket);
+    webSocket.once('close', () => open.delete(webSocket));
+    serve(webSocket, tcp, compresses, options);
+  };
+  const onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
+    const tcp = options.detach(connection);
     if (pathOf(request) !== PATH) {
       return answerUpgrade(tcp, codedError('PSYNC_S2002', 'The path does not exist on this server'), clock);
     }
-    handshake.handleUpgrade(request, socket, head, (webSocket) => {
-      open.add(webSocket);
-      webSocket.once('close', () => open.delete(webSocket));
-      serve(webSocket, tcp, acceptsCompressed(request, webSocket), options);
-    });
+    handshake.handleUpgrade(request, tcp, head, (webSocket) =>
+      accept(webSocket, tcp, acceptsCompressed(request, webSocket)),
+    );
   };
   server.on('upgrade', onUpgrade);
   return {

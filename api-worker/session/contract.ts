@@ -17,14 +17,16 @@ export interface SyncRequest extends SessionRequest {
 /** Where a session's lines go. Calls `drained` and `closed` of its session. */
 export interface LineSink {
   readonly encoding: LineEncoding;
+  /** Of data lines it sends deflate blocks, and does not need their bytes (deflate/lines.ts). */
+  readonly takesDeflated: boolean;
   /** Sends lines in one write. The first call starts the response. */
   send(lines: readonly EncodedLine[]): void;
   /** False while so much waits for the client that no more should be added; `drained` follows. */
-  readonly writable: boolean;
+  writable(): boolean;
   /** Bytes given to the connection, as they are on the wire. */
-  readonly sentBytes: number;
+  sentBytes(): number;
   /** Since when the client has taken nothing although something waits; null when nothing waits. `clock.monotonic()` time. */
-  readonly stalledSince: number | null;
+  stalledSince(): number | null;
   /** Answers an error instead of a stream. After the first `send` only RSocket has a way to say it: elsewhere the stream ends. */
   fail(error: unknown): void;
   /** Ends the stream in order. */

@@ -3,19 +3,21 @@
  * partial completions between the priorities. Reads ahead while the client takes what was sent, within a bound of bytes.
  */
 import type { BucketTotals } from '#core/bucket-storage/contract.ts';
-import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
-import type { ChunkPages, Page, PageResult } from '../chunks/pages.ts';
+import type { EncodedLine } from '#core/protocol/lines.ts';
+import { hasMoreThan, type Page } from '../chunks/page.ts';
+import type { ChunkPages, PageResult } from '../chunks/pages.ts';
+import type { LineSink } from './contract.ts';
 import type { SessionBucket } from './holdings.ts';
 
 export interface Delivery {
   readonly op: number;
   /** Number of the bucket priority being sent; null when only completion lines are left. */
-  readonly priority: number | null;
-  readonly sentPages: number;
+  priority(): number | null;
+  sentPages(): number;
   /** Priorities announced and not completed yet. */
-  readonly openLevels: readonly number[];
+  openLevels(): readonly number[];
   /** Why it is unservable: compaction took away what was there below this op. 0: not that. */
-  readonly needs: number;
+  needs(): number;
   /**
    * Goes on sending. `waiting`: for a page, `onPage` will be called. `blocked`: until the sink is writable. `done`: everything was sent but the
    * completion. `unservable`: what storage has is not what was announced (S-425, S-426).
@@ -28,7 +30,7 @@ export interface Delivery {
 export interface DeliveryOptions {
   readonly op: number;
   readonly pages: ChunkPages;
-  readonly encoding: LineEncoding;
+  readonly sink: Pick<LineSink, 'encoding' | 'takesDeflated'>;
   /** Buckets with operations to send. */
   readonly buckets: readonly SessionBucket[];
   /** Priorities that get a completion of their own (S-505), in order. */
@@ -40,9 +42,10 @@ export interface DeliveryOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Read for one session and not given to its connection yet, at most; a single row may be larger. */
+/** Read for one session and not given to its connection yet, at most, and a page more while one is given to it; a single row may be larger. */
 const READ_AHEAD_BYTES = 1024 * 1024;
-const PAGE_BYTES = 1024 * 1024;
+/** Four full chunks: each is 256 KB and what its last row has beyond that. */
+const PAGE_BYTES = 1152 * 1024;
 const SMALLEST_PAGE_BYTES = 16 * 1024;
 /** Guess of an operation's size, to read many small buckets at once but few large ones. */
 const OPERATION_BYTES = 1024;
@@ -51,20 +54,21 @@ const CONCURRENT_READS = 8;
 interface Slot {
   readonly bucket: SessionBucket;
   readonly target: BucketTotals;
-  state: 'idle' | 'reading' | 'ready';
+  /** Pages that follow one another: the one to be sent next, and one more while that is being sent. */
+  readonly readings: Reading[];
+}
+
+interface Reading {
+  /** Null until it is read. */
   page: Page | null;
-  reserved: number;
+  readonly reserved: number;
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { op, pages, encoding, emit, onSent, onPage, onError } = options;
-  const slots = options.buckets.map((bucket): Slot => ({
-    bucket,
-    target: bucket.announced!,
-    state: 'idle',
-    page: null,
-    reserved: 0,
-  }));
+  const { op, pages, emit, onSent, onPage, onError } = options;
+  const { encoding, takesDeflated } = options.sink;
+  const deflated = takesDeflated ? encoding : null;
+  const slots = options.buckets.map((bucket): Slot => ({ bucket, target: bucket.announced!, readings: [] }));
   if (slots.length > 1) slots.sort((a, b) => a.bucket.priority - b.bucket.priority);
   const levels = [...options.levels];
   let head = 0;
@@ -74,24 +78,24 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   let sentPages = 0;
   let needs = 0;
 
-  const request = (slot: Slot): void => {
-    const wanted = Math.max(SMALLEST_PAGE_BYTES, slot.target.count * OPERATION_BYTES);
-    slot.reserved = Math.min(PAGE_BYTES, wanted);
-    reserved += slot.reserved;
-    const page = pages.read(slot.bucket.held, slot.bucket.position, slot.target.lastOp, slot.reserved, (result) =>
-      arrived(slot, result),
-    );
-    slot.page = page;
-    slot.state = page === null ? 'reading' : 'ready';
-    if (page === null) reads++;
+  const request = (slot: Slot, after: number): Reading => {
+    const { bucket, target, readings } = slot;
+    const wanted = Math.max(SMALLEST_PAGE_BYTES, target.count * OPERATION_BYTES);
+    const reading: Reading = { page: null, reserved: Math.min(PAGE_BYTES, wanted) };
+    readings.push(reading);
+    reserved += reading.reserved;
+    reading.page = pages.read(bucket.held, after, target.lastOp, reading.reserved, deflated, (result: PageResult) => {
+      reads--;
+      if (cancelled) return;
+      if (result.page === undefined) return onError(result.error);
+      reading.page = result.page;
+      arrived(slot);
+    });
+    if (reading.page === null) reads++;
+    return reading;
   };
 
-  const arrived = (slot: Slot, result: PageResult): void => {
-    reads--;
-    if (cancelled) return;
-    if (result.page === undefined) return onError(result.error);
-    slot.page = result.page;
-    slot.state = 'ready';
+  const arrived = (slot: Slot): void => {
     if (slots[head] === slot) onPage();
     else readAhead();
   };
@@ -99,11 +103,24 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const readAhead = (): void => {
     for (let index = head; index < slots.length; index++) {
       const slot = slots[index]!;
-      if (slot.state !== 'idle') continue;
+      if (slot.readings.length > 0) continue;
       // The one to be sent next is read in any case.
       if (index > head && (reserved >= READ_AHEAD_BYTES || reads >= CONCURRENT_READS)) return;
-      request(slot);
+      request(slot, slot.bucket.position);
     }
+  };
+
+  /**
+   * Asks for what follows a page before that is made into lines and sent, so that storage and this process work at the same time. True when it has
+   * just done so: the request leaves when this turn ends, and `onPage` follows.
+   */
+  const readOn = (slot: Slot, page: Page): boolean => {
+    if (slot.readings.length > 1 || page.last === null || !hasMoreThan(page, slot.target.lastOp)) return false;
+    if (request(slot, page.last.lastOp).page !== null) return false;
+    setImmediate(() => {
+      if (!cancelled && slots[head] === slot) onPage();
+    });
+    return true;
   };
 
   /** Every level before `priority` is complete now (S-496, S-498). */
@@ -113,21 +130,19 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   const send = (slot: Slot, page: Page): boolean => {
     const { bucket, target } = slot;
-    const last = page.runs.at(-1);
+    const { last } = page;
     if (page.needs > op) {
       needs = page.needs;
       return false;
     }
-    const isLast = page.coveredTo >= target.lastOp || last?.lastOp === target.lastOp;
+    const isLast = !hasMoreThan(page, target.lastOp);
     if (isLast && !matches(page, target)) return false;
-    if (last === undefined) return false;
+    if (last === null) return false;
     for (const line of pages.lines(page, encoding, !isLast)) emit(line);
     onSent(page, bucket);
     bucket.position = last.lastOp;
     sentPages++;
-    reserved -= slot.reserved;
-    slot.page = null;
-    slot.state = 'idle';
+    reserved -= slot.readings.shift()!.reserved;
     if (isLast) head++;
     return true;
   };
@@ -137,9 +152,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       const slot = slots[head]!;
       completeLevelsBefore(slot.bucket.priority);
       readAhead();
-      if (slot.page === null) return 'waiting';
+      const { page } = slot.readings[0]!;
+      if (page === null) return 'waiting';
       if (!writable()) return 'blocked';
-      if (!send(slot, slot.page)) return 'unservable';
+      if (readOn(slot, page)) return 'waiting';
+      if (!send(slot, page)) return 'unservable';
     }
     // Priority 0 is applied by a partial completion only while local writes wait (S-503).
     if (levels[0] === 0) completeLevelsBefore(1);
@@ -148,18 +165,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     op,
-    get priority() {
-      return slots[head]?.bucket.priority ?? null;
-    },
-    get sentPages() {
-      return sentPages;
-    },
-    get openLevels() {
-      return levels;
-    },
-    get needs() {
-      return needs;
-    },
+    priority: () => slots[head]?.bucket.priority ?? null,
+    sentPages: () => sentPages,
+    openLevels: () => levels,
+    needs: () => needs,
     step,
     cancel() {
       cancelled = true;
@@ -168,9 +177,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 }
 
 /** The page ends with the state that was announced. A run that a position cut has no totals of its own; clients check those. */
-function matches(page: Page, target: BucketTotals): boolean {
-  const last = page.runs.at(-1);
-  const totals = page.totals.at(-1);
-  if (last === undefined || totals === undefined || last.lastOp !== target.lastOp) return false;
-  return totals.lastOp !== last.lastOp || totals.checksum === target.checksum;
+function matches({ last }: Page, target: BucketTotals): boolean {
+  if (last === null || last.lastOp !== target.lastOp) return false;
+  return last.totals.lastOp !== last.lastOp || last.totals.checksum === target.checksum;
 }

@@ -20,7 +20,7 @@ export interface Farewell {
 export function sayFarewell(sink: LineSink, { reason, error, started, expired }: Farewell): void {
   if (reason === 'client does not read') return sink.abort();
   if (reason === 'token revoked' && started) {
-    if (!sink.writable) return sink.abort();
+    if (!sink.writable()) return sink.abort();
     sink.send([expired()]);
     return sink.fail(revoked());
   }

@@ -25,16 +25,16 @@ export interface SessionBucket extends BucketHolder {
 }
 
 export interface Holdings {
-  readonly size: number;
+  size(): number;
   /**
    * Takes over a resolution. Buckets that come back before their removal was announced continue; all other new ones start where the
    * request says, or, once the first checkpoint is out, from the beginning (S-566). Answers whether buckets came, went or were re-reasoned.
    */
   apply(buckets: readonly ResolvedBucket[], version: ActiveVersion): boolean;
   /** Something would have to be told to the client. */
-  readonly changed: boolean;
+  changed(): boolean;
   /** A bucket came or went since the last announcement. */
-  readonly setChanged: boolean;
+  setChanged(): boolean;
   /** Buckets whose totals are needed for the next announcement. */
   needed(full: boolean): SessionBucket[];
   /**
@@ -71,7 +71,7 @@ export function createHoldings({
 }: HoldingsOptions): Holdings {
   const buckets = new Map<string, SessionBucket>();
   /** Announced once, not resolved any more, removal not announced yet. */
-  const leaving = new Map<string, SessionBucket>();
+  let leaving: Map<string, SessionBucket> | null = null;
   let dirty: SessionBucket[] = [];
   let setChanged = false;
   /** Let go after the first announcement: from then on the client holds nothing that was not announced. */
@@ -128,9 +128,9 @@ export function createHoldings({
       }
       const name = definition.prefix + resolved.key;
       names.add(name);
-      const back = leaving.get(name);
+      const back = leaving?.get(name);
       if (back !== undefined) {
-        leaving.delete(name);
+        leaving!.delete(name);
         buckets.set(name, back);
         touch(back);
         changed = true;
@@ -157,7 +157,7 @@ export function createHoldings({
       feed.release(bucket.held, bucket);
       bucket.dirty = false;
     } else {
-      leaving.set(name, bucket);
+      (leaving ??= new Map()).set(name, bucket);
     }
   };
 
@@ -183,32 +183,26 @@ export function createHoldings({
       // Announced as of an earlier op than the feed's: it has to be looked at again.
       if (bucket.held.totals !== totals && bucket.held.totals?.lastOp !== totals.lastOp) touch(bucket);
     }
-    const removed = [...leaving.keys()];
-    for (const bucket of leaving.values()) feed.release(bucket.held, bucket);
-    leaving.clear();
+    const removed = [...(leaving?.keys() ?? [])];
+    for (const bucket of leaving?.values() ?? []) feed.release(bucket.held, bucket);
+    leaving = null;
     setChanged = false;
     positions = null;
     return { entries, buckets: listed, removed };
   };
 
   return {
-    get size() {
-      return buckets.size;
-    },
+    size: () => buckets.size,
     apply,
-    get changed() {
-      return dirty.length > 0 || leaving.size > 0;
-    },
-    get setChanged() {
-      return setChanged;
-    },
+    changed: () => dirty.length > 0 || (leaving?.size ?? 0) > 0,
+    setChanged: () => setChanged,
     needed: (full) => (full ? [...buckets.values()] : dirty.filter(current)),
     announce,
     names: () => [...buckets.keys()],
     releaseAll() {
-      for (const bucket of [...buckets.values(), ...leaving.values()]) feed.release(bucket.held, bucket);
+      for (const bucket of [...buckets.values(), ...(leaving?.values() ?? [])]) feed.release(bucket.held, bucket);
       buckets.clear();
-      leaving.clear();
+      leaving = null;
       dirty = [];
     },
   };

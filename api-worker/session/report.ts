@@ -3,7 +3,7 @@ import type { Clock } from '#core/platform/clock.ts';
 import { errorDefinition } from '#core/platform/errors/registry.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Log } from '#core/platform/log.ts';
-import type { Page } from '../chunks/pages.ts';
+import type { Page } from '../chunks/page.ts';
 import type { CloseReason, SyncRequest } from './contract.ts';
 
 export interface SessionFigures {

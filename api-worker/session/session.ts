@@ -66,7 +66,7 @@ export function startSession(
   let announced: Announced | null = null;
   let delivery: Delivery | null = null;
   /** Totals at `resolution.op`, for an announcement there while the feed has gone on. */
-  let pinned = new Map<SessionBucket, BucketTotals>();
+  let pinned: ReadonlyMap<SessionBucket, BucketTotals> | null = null;
   /** The resolution was not used for an announcement yet. */
   let fresh = false;
   /** Pages sent when the present delivery was interrupted last. */
@@ -92,7 +92,7 @@ export function startSession(
     positions: requestedPositions,
     onBucketChanged(bucket) {
       // Only more urgent data interrupts what is being sent (S-499).
-      const sending = delivery?.priority ?? null;
+      const sending = delivery?.priority() ?? null;
       if (sending !== null && bucket.priority < sending) news.urgent = true;
     },
   });
@@ -129,7 +129,7 @@ export function startSession(
   /** Does what there is to do, until something has to be waited for. */
   function goOn(): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (!sink.writable) return block();
+      if (!sink.writable()) return block();
       if (resolution === null) return resolve();
       const willAnnounce = hasNews() && (delivery === null || (mayInterrupt() && (news.urgent || isUnannounced())));
       // What was just resolved is used once even if it is outdated by now: a client makes progress however often its lookups change.
@@ -152,7 +152,7 @@ export function startSession(
       } else {
         // The first line tells the client that it is connected (S-618); a diff can wait for its data.
         if (progress === 'blocked' || !started || outputBytes >= COALESCE_BYTES) flush();
-        if (progress === 'blocked' && !sink.writable) return block();
+        if (progress === 'blocked' && !sink.writable()) return block();
         state = 'sending';
         if (progress === 'waiting') return;
       }
@@ -167,14 +167,14 @@ export function startSession(
 
   /** Something of what was announced is sent between two interruptions, so that data arrives however often there is news. */
   function mayInterrupt(): boolean {
-    return delivery === null || delivery.sentPages > interruptedAt;
+    return delivery === null || delivery.sentPages() > interruptedAt;
   }
 
   // -- resolving -----------------------------------------------------------------------------------------------------
 
   function resolve(): void {
     state = 'resolving';
-    interruptedAt = delivery?.sentPages ?? 0;
+    interruptedAt = delivery?.sentPages() ?? 0;
     flush();
     resolveNow().then(
       (resolved) => {
@@ -212,7 +212,7 @@ export function startSession(
   function accept(next: Resolved): void {
     const before = resolution;
     resolution = next.resolution;
-    pinned = new Map();
+    pinned = null;
     fresh = true;
     for (const entry of before?.lookups ?? []) {
       if (!resolution.lookups.has(entry)) feed.unfollowLookup(entry, follower);
@@ -227,12 +227,12 @@ export function startSession(
   function isUnannounced(): boolean {
     return (
       resolution !== null &&
-      (announced === null || holdings.setChanged || resolution.streamsText !== announced.streamsText)
+      (announced === null || holdings.setChanged() || resolution.streamsText !== announced.streamsText)
     );
   }
 
   function hasNews(): boolean {
-    return announced === null || holdings.changed || news.writeCheckpoint || isUnannounced();
+    return announced === null || holdings.changed() || news.writeCheckpoint || isUnannounced();
   }
 
   /** While lookups have changed again, what was resolved holds at the op of the resolution only. */
@@ -244,7 +244,7 @@ export function startSession(
     if (announced === null || resolution === null) return true;
     return (
       resolution.streamsText !== announced.streamsText ||
-      (resolution.version.version !== announced.version && holdings.setChanged)
+      (resolution.version.version !== announced.version && holdings.setChanged())
     );
   }
 
@@ -252,7 +252,7 @@ export function startSession(
   function totalsOf(bucket: SessionBucket): BucketTotals | null {
     const { totals } = bucket.held;
     if (!isStale() || (totals !== null && totals.lastOp <= resolution!.op)) return totals;
-    return pinned.get(bucket) ?? null;
+    return pinned?.get(bucket) ?? null;
   }
 
   function isLoaded(): boolean {
@@ -278,12 +278,11 @@ export function startSession(
   }
 
   async function loadPinned(buckets: readonly SessionBucket[], op: number): Promise<void> {
-    const into = pinned;
     const totals = await feed.totalsAt(
       buckets.map((bucket) => bucket.held),
       op,
     );
-    for (const [index, bucket] of buckets.entries()) into.set(bucket, totals[index]!);
+    pinned = new Map([...(pinned ?? []), ...buckets.map((bucket, index) => [bucket, totals[index]!] as const)]);
   }
 
   /** Tells the client of the newest state, and starts to send what it needs for it. Supersedes what is half sent (S-580). */
@@ -326,7 +325,7 @@ export function startSession(
   }
 
   function deliver(op: number, listed: readonly SessionBucket[]): void {
-    const levels = levelsOf(delivery?.openLevels ?? [], listed);
+    const levels = levelsOf(delivery?.openLevels() ?? [], listed);
     const unfinished = delivery === null ? listed : [...new Set([...unsent, ...listed])];
     delivery?.cancel();
     unsent = unfinished.filter(needsData);
@@ -334,7 +333,7 @@ export function startSession(
     delivery = createDelivery({
       op,
       pages,
-      encoding: sink.encoding,
+      sink,
       buckets: unsent,
       levels,
       emit: add,
@@ -364,8 +363,8 @@ export function startSession(
     feed.refresh().then(
       () => {
         const now = feed.current?.op ?? 0;
-        if (now <= op || now < needs) return on('failed', mismatch(op));
-        recovering = needs > op ? 'from compaction' : 'from a mismatch';
+        if (now <= op || now < needs()) return on('failed', mismatch(op));
+        recovering = needs() > op ? 'from compaction' : 'from a mismatch';
         interruptedAt = -1;
         news.urgent = true;
         news.writeCheckpoint = true;
@@ -384,7 +383,7 @@ export function startSession(
   }
 
   function isWritable(): boolean {
-    return sink.writable;
+    return sink.writable();
   }
 
   function flush(): void {
@@ -401,7 +400,7 @@ export function startSession(
 
   function due(now: number): void {
     if (state === 'ended') return;
-    const stalled = sink.stalledSince;
+    const stalled = sink.stalledSince();
     if (stalled !== null && clock.monotonic() - stalled > limits.stallMs) return on('ended', 'client does not read');
     const seconds = Math.max(0, Math.floor((request.expiresAtMs - now) / 1000));
     // Between two lines is always a good place; what is held back stays in front.
@@ -427,7 +426,7 @@ export function startSession(
     feed.leave(follower);
     const expired = (): EncodedLine => shared.tokenExpiresIn(sink.encoding, 0);
     sayFarewell(sink, { reason, error, started: wasStarted, expired });
-    report.ended(reason, error, sink.sentBytes);
+    report.ended(reason, error, sink.sentBytes());
   }
 
   feed.join(follower);

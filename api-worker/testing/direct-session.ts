@@ -60,7 +60,12 @@ export function startDirectWorker({ storage, clock = realClock, ...options }: Di
     onFailure: options.onFailure ?? (() => undefined),
     onCommit: () => undefined,
   });
-  const pages = createChunkPages({ reader: storage.reader, concurrency: 4, cacheBytes: options.cacheBytes ?? 100_000 });
+  const pages = createChunkPages({
+    reader: storage.reader,
+    concurrency: 4,
+    cacheBytes: options.cacheBytes ?? 100_000,
+    deflatedFrom: 0,
+  });
   const wheel = createTimerWheel(clock);
   const limits = {
     maxBuckets: 1000,
@@ -149,6 +154,7 @@ export function startDirectSession(
         });
   const sink: LineSink = payloadSink ?? {
     encoding: bsonEncoding,
+    takesDeflated: false,
     send(encoded: readonly EncodedLine[]) {
       left--;
       for (const line of encoded) {
@@ -156,15 +162,9 @@ export function startDirectSession(
         take(Buffer.concat(line.parts));
       }
     },
-    get writable() {
-      return left > 0;
-    },
-    get sentBytes() {
-      return sentBytes;
-    },
-    get stalledSince() {
-      return options.stalledSince?.() ?? null;
-    },
+    writable: () => left > 0,
+    sentBytes: () => sentBytes,
+    stalledSince: () => options.stalledSince?.() ?? null,
     fail: (error) => void (outcome = { kind: 'failed', error }),
     end: () => void (outcome = outcome.kind === 'open' ? { kind: 'ended' } : outcome),
     abort: () => void (outcome = { kind: 'aborted' }),

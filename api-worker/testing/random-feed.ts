@@ -23,7 +23,12 @@ const change: fc.Arbitrary<FakeChange> = fc
     key,
     // The same id in several buckets would make the visible version depend on op ids; rows are kept apart by bucket.
     id: `${definition}${key}${id}`,
-    ...(remove ? { op: 'REMOVE' as const } : { op: 'PUT' as const, data: JSON.stringify({ id, value }) }),
+    ...(remove
+      ? { op: 'REMOVE' as const }
+      : {
+          op: 'PUT' as const,
+          data: JSON.stringify({ id, value, note: 'of some length '.repeat(value % 3 === 0 ? 40 : 0) }),
+        }),
   }));
 const membership = fc.tuple(fc.constantFrom(...USERS), fc.subarray(ROOMS)).map(([user, rooms]) => ({
   lookup: MEMBERS,

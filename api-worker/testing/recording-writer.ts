@@ -6,15 +6,14 @@ export interface RecordingWriter extends SocketWriter {
   /** What the client got, decompressed. */
   readonly frames: readonly ServerFrame[];
   /** Set by the test. */
-  waitingBytes: number;
-  isEmpty: boolean;
-  stalledSince: number | null;
+  readonly now: { waitingBytes: number; isEmpty: boolean; stalledSince: number | null };
 }
 
 /** `onFrame` hears of each frame at once. */
 export function createRecordingWriter(onFrame: (frame: ServerFrame) => void = () => undefined): RecordingWriter {
   const frames: ServerFrame[] = [];
   let sentBytes = 0;
+  const now: RecordingWriter['now'] = { waitingBytes: 0, isEmpty: true, stalledSince: null };
   return {
     frames,
     write(buffers, bytes, chunked) {
@@ -25,12 +24,11 @@ export function createRecordingWriter(onFrame: (frame: ServerFrame) => void = ()
       frames.push(frame);
       onFrame(frame);
     },
-    waitingBytes: 0,
-    isEmpty: true,
-    get sentBytes() {
-      return sentBytes;
-    },
-    stalledSince: null,
+    now,
+    waitingBytes: () => now.waitingBytes,
+    isEmpty: () => now.isEmpty,
+    sentBytes: () => sentBytes,
+    stalledSince: () => now.stalledSince,
     release: () => undefined,
   };
 }

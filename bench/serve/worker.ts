@@ -8,6 +8,8 @@ import type { Coordination } from '#core/coordination/contract.ts';
 import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import { createTokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock } from '#core/platform/clock.ts';
+import { tuneCollector } from '#core/platform/collector.ts';
+import { collectAtRest, thisCollector } from '#core/platform/collect-at-rest.ts';
 import { createHealth } from '#core/platform/health.ts';
 import type { Log } from '#core/platform/log.ts';
 import { createMetrics } from '#core/platform/metrics.ts';
@@ -31,6 +33,8 @@ export interface WorkerFigures {
   readonly connections: number;
 }
 
+tuneCollector('serves');
+collectAtRest(thisCollector(), realClock);
 const silent: Log = { debug() {}, info() {}, warn() {}, error: (fields, message) => console.error(message, fields) };
 const start = JSON.parse(process.env['WORKER_START'] ?? '{}') as WorkerStart;
 const storage: BucketStorage = await (start.kind === 'mongodb' ? openMongodb : openPostgres)({ url: start.url });

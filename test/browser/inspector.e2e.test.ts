@@ -117,6 +117,24 @@ async function untilEqual(page: Page): Promise<void> {
   );
 }
 
+/** In a page that refreshes all the time, chooses its two tables in turns, each time at another moment; answers the choices that were lost. */
+const CHOOSE_TABLES = `(async () => {
+  const filter = document.getElementById('row-filter');
+  const refreshing = setInterval(() => filter.dispatchEvent(new Event('input')), 5);
+  const lost = [];
+  for (let choice = 0; choice < 60 && lost.length === 0; choice++) {
+    await new Promise((resolve) => setTimeout(resolve, choice * 2));
+    const button = document.querySelectorAll('#tables button')[choice % 2];
+    button.click();
+    const deadline = performance.now() + ${LIVE_MS / 2};
+    while (button.getAttribute('aria-pressed') !== 'true' && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    if (button.getAttribute('aria-pressed') !== 'true' || !button.isConnected) lost.push(choice);
+  }
+  clearInterval(refreshing);
+  return lost;
+})()`;
+
 async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env['MILLRACE_TEST_SCREENSHOTS'];
   if (folder) await page.screenshot({ path: join(folder, `inspector-${name}.png`), fullPage: true });
@@ -288,6 +306,13 @@ test('connection parameters and subscriptions are used, and rows are shown as te
     expect.arrayContaining(['notes {"topic":"sails"} by this page synced', 'nothing_here  by this page not active']),
   );
   await picture(page, 'subscriptions');
+});
+
+test('a table that is chosen while the page reads its rows stays chosen', async () => {
+  const page = await open();
+  await connect(page, await fixture.instance.token('alice'));
+  await untilEqual(page);
+  expect(await page.evaluate(CHOOSE_TABLES)).toEqual([]);
 });
 
 test('a token that the service refuses: its code, and no more attempts', async () => {

@@ -68,7 +68,7 @@ export const http: Transport = {
 function decompressed(response: IncomingMessage): Readable {
   const encoding = response.headers['content-encoding'];
   if (encoding === undefined) return response;
-  const stream = encoding === 'gzip' ? createGunzip() : createZstdDecompress();
+  const stream = encoding === 'gzip' ? createGunzip({ chunkSize: 256 * 1024 }) : createZstdDecompress();
   response.on('error', (error) => stream.destroy(error));
   return response.pipe(stream);
 }

@@ -5,7 +5,7 @@ import { createProtocolClient } from '../client/protocol-client.ts';
 import { startTcpProxy, type TcpProxy } from '../client/tcp-proxy.ts';
 import { until, type Service } from '../instance/instance.ts';
 import { postgres } from '../services/postgres.ts';
-import { createFixture, type Fixture } from './fixture.ts';
+import { addressThrough, createFixture, type Fixture } from './fixture.ts';
 
 const ITEMS = {
   schema: `CREATE TABLE items (id text PRIMARY KEY); INSERT INTO items VALUES ('1'); CREATE PUBLICATION powersync FOR TABLE items`,
@@ -16,12 +16,9 @@ streams:
     query: SELECT * FROM items
 `,
 };
+const SLOTS = 'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()';
 const slots = async (fixture: Fixture): Promise<string[]> =>
-  (
-    await fixture.sql<{ slot_name: string }>(
-      'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
-    )
-  ).map(({ slot_name }) => slot_name);
+  (await fixture.sql<{ slot_name: string }>(SLOTS)).map(({ slot_name }) => slot_name);
 
 async function sqlOf<T>(url: string, text: string): Promise<T[]> {
   const client = new pg.Client({ connectionString: url });
@@ -124,13 +121,10 @@ describe.each(['mongodb', 'postgresql'] as const)('%s', (storage) => {
 test('a source that does not answer: the rest is removed in time, and the slots that are left are named', async () => {
   const other = await (await postgres()).createDatabase();
   const proxy: TcpProxy = await startTcpProxy({ target: () => Number(new URL(other.url).port) });
-  const throughProxy = new URL(other.url);
-  throughProxy.hostname = '127.0.0.1';
-  throughProxy.port = new URL(proxy.url).port;
   const fixture = await createFixture({
     storage: 'mongodb',
     ...ITEMS,
-    otherSources: { sales: throughProxy.href },
+    otherSources: { sales: addressThrough(proxy, other.url) },
     syncConfig: `${ITEMS.syncConfig}  deals:\n    query: SELECT * FROM "sales.public".deals\n`,
   });
   try {
@@ -149,10 +143,7 @@ test('a source that does not answer: the rest is removed in time, and the slots 
     const { code, output } = await fixture.instance.run('teardown', 'TEARDOWN', '--timeout', '10');
     expect(performance.now() - startedMs).toBeLessThan(20_000);
     expect(code).toBe(1);
-    const [left] = await sqlOf<{ slot_name: string }>(
-      other.url,
-      'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()',
-    );
+    const [left] = await sqlOf<{ slot_name: string }>(other.url, SLOTS);
     expect(output).toContain(`PSYNC_S1120`);
     expect(output).toContain(`${left!.slot_name} (sales)`);
     expect(await slots(fixture)).toEqual([]);

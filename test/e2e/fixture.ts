@@ -1,5 +1,6 @@
 /** A source database and an instance on it, for one end-to-end test file. */
 import pg from 'pg';
+import type { TcpProxy } from '../client/tcp-proxy.ts';
 import { createInstance, type Instance, type InstanceOptions } from '../instance/instance.ts';
 import type { Postgres, TestDatabase } from '../services/contract.ts';
 import { mongodb } from '../services/mongodb.ts';
@@ -69,6 +70,14 @@ export async function createFixture(options: FixtureOptions): Promise<Fixture> {
       await prefix?.drop();
     },
   };
+}
+
+/** The address of a server as those have it who reach it through a proxy. */
+export function addressThrough(proxy: Pick<TcpProxy, 'url'>, server: string): string {
+  const address = new URL(server);
+  address.hostname = '127.0.0.1';
+  address.port = new URL(proxy.url).port;
+  return address.href;
 }
 
 /** Schema of most tests: lists with members, and items with an owner. */

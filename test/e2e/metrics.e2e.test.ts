@@ -4,7 +4,7 @@ import { METRICS, type MetricDefinition } from '#core/platform/metrics.ts';
 import { startTcpProxy, type TcpProxy } from '../client/tcp-proxy.ts';
 import { createProtocolClient } from '../client/protocol-client.ts';
 import { createInstance, until, type Instance, type Service } from '../instance/instance.ts';
-import { createFixture, type Fixture } from './fixture.ts';
+import { addressThrough, createFixture, type Fixture } from './fixture.ts';
 
 let fixture: Fixture;
 let storage: TcpProxy;
@@ -22,11 +22,9 @@ beforeAll(async () => {
   });
   const { port } = new URL(fixture.storageUrl);
   storage = await startTcpProxy({ target: () => (storageIsThere ? Number(port) : undefined) });
-  const throughProxy = new URL(fixture.storageUrl);
-  throughProxy.hostname = '127.0.0.1';
-  throughProxy.port = new URL(storage.url).port;
   instance = await createInstance({
-    ...{ sourceUrl: fixture.sourceUrl, storage: { type: 'postgresql', url: throughProxy.href }, metrics: true },
+    ...{ sourceUrl: fixture.sourceUrl, metrics: true },
+    storage: { type: 'postgresql', url: addressThrough(storage, fixture.storageUrl) },
     syncConfig: `config: { edition: 3 }
 streams:
   items:

@@ -51,14 +51,15 @@ async function readAndShow(current: Session): Promise<void> {
     const table = tables.find(({ name }) => name === selected) ?? tables[0] ?? null;
     const rows = table ? await readRows(database, table.name, filter) : [];
     if (session !== current) return;
-    selected = table?.name ?? null;
+    // What was chosen while this was read stays chosen, and the next refresh shows it.
+    selected ??= table?.name ?? null;
     const text = statusText(current);
     showStatus(stateOf(current), text);
     showOverview(current, buckets, tables);
     showPriorities(current, buckets);
     showStreams(current, times);
     showBuckets(current.checkpoint, buckets, byId<HTMLInputElement>('bucket-filter').value.trim());
-    showTables(tables, selected, select);
+    showTables(tables, table?.name ?? null, select);
     showRows(table, rows, filter !== '');
     showFailure(current);
   } catch (error) {

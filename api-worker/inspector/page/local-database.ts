@@ -24,6 +24,8 @@ export interface LocalTable {
 export interface LocalRow {
   readonly id: string;
   readonly lastOp: string;
+  /** Whether `data` is that of `lastOp`, which is downloaded before its checkpoint is complete and applied. */
+  readonly isApplied: boolean;
   readonly data: string | null;
   readonly holders: readonly { readonly bucket: string; readonly op: string }[];
 }
@@ -67,13 +69,19 @@ export async function readRows(
   table: string,
   idPart: string,
 ): Promise<LocalRow[]> {
-  const found = await database.getAll<Omit<LocalRow, 'holders'> & { readonly holders: string }>(
-    `SELECT u.id, u.data, CAST(max(o.op_id) AS TEXT) AS lastOp,
+  const found = await database.getAll<
+    Omit<LocalRow, 'holders' | 'isApplied'> & { readonly holders: string; readonly isApplied: number }
+  >(
+    `SELECT u.id, u.data, CAST(max(o.op_id) AS TEXT) AS lastOp, min(o.op_id <= b.last_applied_op) AS isApplied,
       json_group_array(json_object('bucket', b.name, 'op', CAST(o.op_id AS TEXT))) AS holders
     FROM ps_oplog o JOIN ps_buckets b ON b.id = o.bucket JOIN ps_untyped u ON u.type = o.row_type AND u.id = o.row_id
     WHERE o.row_type = ? AND (? = '' OR instr(o.row_id, ?) > 0)
     GROUP BY o.row_id ORDER BY max(o.op_id) DESC LIMIT ${MAX_ROWS}`,
     [table, idPart, idPart],
   );
-  return found.map((row) => ({ ...row, holders: JSON.parse(row.holders) as LocalRow['holders'] }));
+  return found.map((row) => ({
+    ...row,
+    isApplied: Boolean(row.isApplied),
+    holders: JSON.parse(row.holders) as LocalRow['holders'],
+  }));
 }

@@ -1,6 +1,7 @@
 /** Tables, the rows of one of them that changed last, and one row in full. */
 import { byId, chip, count, create, show, size, type Item } from './elements.ts';
 import { MAX_ROWS, type LocalRow, type LocalTable } from './local-database.ts';
+import { createRowChanges } from './row-changes.ts';
 
 /** Others are in the row's own view. */
 const MAX_COLUMNS = 10;
@@ -14,52 +15,44 @@ export function showTables(
 ): void {
   show(
     byId('tables'),
-    tables.map(({ name, rows, dataBytes }) => ({
+    tables.map(({ name }) => ({
       key: name,
-      content: JSON.stringify([rows, dataBytes]),
+      // A button stays, whatever its table holds: a click on one that is replaced meanwhile would be lost.
+      content: '',
       build() {
-        const button = create(
-          'button',
-          {},
-          create('code', {}, name),
-          create('small', {}, `${count(rows)} · ${size(dataBytes)}`),
-        );
+        const button = create('button', {}, create('code', {}, name), create('small'));
         button.type = 'button';
-        button.dataset['table'] = name;
         button.addEventListener('click', () => onSelect(name));
         return create('li', {}, button);
       },
     })),
   );
-  for (const button of byId('tables').querySelectorAll('button'))
-    button.setAttribute('aria-pressed', String(button.dataset['table'] === selected));
+  for (const [index, button] of byId('tables').querySelectorAll('button').entries()) {
+    const { name, rows, dataBytes } = tables[index]!;
+    button.querySelector('small')!.textContent = `${count(rows)} · ${size(dataBytes)}`;
+    button.setAttribute('aria-pressed', String(name === selected));
+  }
 }
 
-let shownTable: string | null = null;
-let newestShown = 0n;
+const changes = createRowChanges();
 
 export function showRows(table: LocalTable | null, rows: readonly LocalRow[], isFiltered: boolean): void {
   const values = rows.map(({ data }) => parsed(data));
   const columns = columnsOf(values);
-  const isSameTable = shownTable === (table?.name ?? null);
-  const newest = newestShown;
-  const last = rows.reduce((most, { lastOp }) => (BigInt(lastOp) > most ? BigInt(lastOp) : most), 0n);
   show(byId('row-columns'), rows.length === 0 ? [] : [headOf(columns, values)]);
   show(
     byId('rows'),
-    rows.map((row, index) => ({
+    changes.see(table?.name ?? null, rows).map(({ row, isNew, look }, index) => ({
       key: `${table?.name} ${row.id}`,
-      content: JSON.stringify([columns, row.lastOp, row.holders]),
+      content: JSON.stringify([columns, look]),
       build() {
         const element = rowOf(row, values[index]!, columns);
         // What arrives while one looks is marked.
-        if (isSameTable && newest > 0n && BigInt(row.lastOp) > newest) element.classList.add('changed');
+        if (isNew) element.classList.add('changed');
         return element;
       },
     })),
   );
-  newestShown = isSameTable && newest > last ? newest : last;
-  shownTable = table?.name ?? null;
   byId('rows-note').textContent = noteOf(table, rows.length, isFiltered);
 }
 
