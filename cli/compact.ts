@@ -9,10 +9,11 @@ import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { startHttpEndpoint, type HttpEndpoint } from '#core/platform/http-endpoint.ts';
 import { DEFAULT_CLEAR_BATCH_THROTTLE_RATE } from '#core/platform/limits.ts';
 import type { Logger } from '#core/platform/logging.ts';
-import { collectProcessMetrics, createMetrics, type Metrics } from '#core/platform/metrics.ts';
+import { collectProcessMetrics, metricsAnswer, type Metrics } from '#core/platform/metrics.ts';
 import { assertOwned } from './claim.ts';
 import { openStorage } from './instance.ts';
 import { loadForCommand } from './one-shot.ts';
+import { roleMetrics } from './role-metrics.ts';
 
 export interface CompactOptions {
   /** Wins over `system.instance_id`. */
@@ -32,7 +33,7 @@ export async function compact(flags: ConfigFlags, { instance }: CompactOptions):
   const onSignal = (signal: NodeJS.Signals): void => stop.abort(new Error(`Stopped by ${signal}.`));
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
   const registry = new Registry();
-  const metrics = createMetrics(registry, ['compactor']);
+  const metrics = roleMetrics(registry, 'compactor');
   let endpoint: HttpEndpoint | null = null;
   let storage: BucketStorage | null = null;
   try {
@@ -88,6 +89,5 @@ async function serveMetrics(config: ServiceConfig, registry: Registry): Promise<
   const port = config.telemetry.prometheusPort;
   if (port === undefined) return null;
   collectProcessMetrics(registry);
-  const metrics = async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() });
-  return startHttpEndpoint({ port, routes: { '/metrics': metrics } });
+  return startHttpEndpoint({ port, routes: { '/metrics': () => metricsAnswer(registry) } });
 }

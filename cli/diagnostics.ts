@@ -2,16 +2,13 @@
 import type { BucketStorage, ReplicationStream } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
-import { REPLICATION_LAG_FATAL_MS, REPLICATION_LAG_WARNING_MS } from '#core/platform/limits.ts';
+import { REPLICATION_LAG_FATAL_MS, REPLICATION_LAG_WARNING_MS, SOURCE_SILENT_MS } from '#core/platform/limits.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { PresentFinding } from '#replicator/findings.ts';
 import type { SourceStatus } from '#replicator/sources/contract.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
 import { tableUse } from './table-uses.ts';
 import { diagnosticBody, type ValidateText } from './validation.ts';
-
-/** A source that has not been heard of for this long counts as not connected, where no replicator of this process knows better. */
-const SILENT_MS = 3 * 60_000;
 
 export interface DiagnosticsOptions {
   readonly config: ServiceConfig;
@@ -51,7 +48,7 @@ function connectionOf(
     ),
   );
   const error = report?.leader ? report.error : null;
-  const connected = report?.leader ? error === null : now() - heard < SILENT_MS;
+  const connected = report?.leader ? error === null : now() - heard < SOURCE_SILENT_MS;
   const findings = report?.leader ? report.findings : [];
   return {
     id: connection.id,

@@ -61,6 +61,27 @@ function program(): Command {
     .description('Keeps a SQLite database inside every app in sync with a backend database.')
     .version(VERSION)
     .exitOverride();
+  addStart(root);
+  addStorageCommands(root);
+  addOperator(root);
+  addChecks(root);
+  const generate = root.command('generate').description('what follows from a sync config');
+  addGenerateSchema(generate);
+  const explain = root.command('explain').description('why something is as it is');
+  addTokenCommands({ root, generate, explain, withConfig, flagsOf });
+  addExplainCommands({ explain, withConfig, flagsOf: flagsIfGiven });
+  root
+    .command('dev')
+    .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
+    .option('-p, --port <number>', 'port of the page and the API', portOf, 8080)
+    .action(async (options: { port: number }) => {
+      const { dev } = await import('./dev/dev.ts');
+      await dev(options);
+    });
+  return root;
+}
+
+function addStart(root: Command): void {
   withConfig(root.command('start', { isDefault: true }))
     .description('run the service')
     .addOption(new Option('-r, --role <role>', 'which parts').choices(['unified', 'sync', 'api']).default('unified'))
@@ -77,6 +98,10 @@ function program(): Command {
       const { instance, source: sources, graceSeconds } = options;
       await start(options.role, flagsOf(options), { sources, instance, graceMs: graceSeconds * 1000 });
     });
+}
+
+/** What is done to bucket storage as a whole, once. */
+function addStorageCommands(root: Command): void {
   const migrate = root.command('migrate').description('storage schema');
   withConfig(migrate.command('up'))
     .description('bring the storage schema up to date, claim the storage for the instance, then exit')
@@ -107,6 +132,9 @@ function program(): Command {
         ...{ keepStorage, slotsFirst, timeoutSeconds },
       });
     });
+}
+
+function addOperator(root: Command): void {
   root
     .command('operator')
     .description('run the Kubernetes operator: keeps every SyncInstance as its spec says')
@@ -121,6 +149,10 @@ function program(): Command {
       const { operator } = await import('./operator.ts');
       await operator(options);
     });
+}
+
+/** Of connections, and of sync configs; they change nothing. */
+function addChecks(root: Command): void {
   withConfig(root.command('test-connections'))
     .description('check the source connections and the storage, then exit')
     .action(async (options: ConfigOptions) => {
@@ -152,7 +184,9 @@ function program(): Command {
       const ok = await testSyncConfigs({ ...options, paths, workingFolder: process.cwd(), colours, print });
       if (!ok) process.exitCode = 1;
     });
-  const generate = root.command('generate').description('what follows from a sync config');
+}
+
+function addGenerateSchema(generate: Command): void {
   withConfig(generate.command('schema'))
     .description('the schema of the app, from the sync config and the tables of its sources')
     .addOption(new Option('--output <language>', 'of the app').choices(SCHEMA_LANGUAGES).makeOptionMandatory())
@@ -166,18 +200,6 @@ function program(): Command {
       const ok = await generateSchema({ language, outputPath, file, flags: flagsOf(options), print, report });
       if (!ok) process.exitCode = 1;
     });
-  const explain = root.command('explain').description('why something is as it is');
-  addTokenCommands({ root, generate, explain, withConfig, flagsOf });
-  addExplainCommands({ explain, withConfig, flagsOf: flagsIfGiven });
-  root
-    .command('dev')
-    .description('everything on this machine: an embedded Postgres, the demo page, and the service in one process')
-    .option('-p, --port <number>', 'port of the page and the API', portOf, 8080)
-    .action(async (options: { port: number }) => {
-      const { dev } = await import('./dev/dev.ts');
-      await dev(options);
-    });
-  return root;
 }
 
 function instanceOption(): Option {

@@ -4,13 +4,13 @@ import { hostname } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Registry } from 'prom-client';
 import { realClock } from '#core/platform/clock.ts';
-import type { LoggingConfig } from '#core/platform/config/service-config.ts';
+import { LOG_LEVELS, type LoggingConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { createHealth, probeRoutes } from '#core/platform/health.ts';
 import { startHttpEndpoint, type HttpEndpoint } from '#core/platform/http-endpoint.ts';
 import { runLifecycle, type Part } from '#core/platform/lifecycle.ts';
 import { createLogger } from '#core/platform/logging.ts';
-import { collectProcessMetrics } from '#core/platform/metrics.ts';
+import { collectProcessMetrics, metricsAnswer } from '#core/platform/metrics.ts';
 import { createKubeClient } from '#operator/kube/client.ts';
 import { createTransport, type Transport } from '#operator/kube/transport.ts';
 import { startOperator, type Operator } from '#operator/main.ts';
@@ -31,7 +31,6 @@ export interface OperatorFlags {
 /** Where the image is published; its tag is the version of the operator. */
 const PUBLISHED_IMAGE = 'ghcr.io/millrace/millrace';
 const GRACE_MS = 30_000;
-const LEVELS = ['silly', 'debug', 'verbose', 'http', 'info', 'warn', 'error'] as const;
 
 /** Runs until it is told to stop. */
 export async function operator(flags: OperatorFlags): Promise<void> {
@@ -52,8 +51,7 @@ export async function operator(flags: OperatorFlags): Promise<void> {
   const metricsPart: Part = {
     name: 'metrics',
     async start() {
-      const answer = async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() });
-      const routes = { ...probeRoutes(health), '/metrics': answer };
+      const routes = { ...probeRoutes(health), '/metrics': () => metricsAnswer(registry) };
       endpoint = await startHttpEndpoint({ port: flags.metricsPort, routes });
     },
     stop: async () => endpoint?.close(),
@@ -103,8 +101,8 @@ function connect(): Transport {
 
 /** The operator has no service configuration; these two come from the environment, under their documented names (O-27, O-28). */
 function loggingOf({ PS_LOG_LEVEL: level, PS_LOG_FORMAT: format }: NodeJS.ProcessEnv): LoggingConfig {
-  const known = LEVELS.find((name) => name === level);
+  const known = LOG_LEVELS.find((name) => name === level);
   if (level !== undefined && level !== '' && known === undefined)
-    throw codedError('PSYNC_S0110', `PS_LOG_LEVEL is ${level}; it must be one of ${LEVELS.join(', ')}`);
+    throw codedError('PSYNC_S0110', `PS_LOG_LEVEL is ${level}; it must be one of ${LOG_LEVELS.join(', ')}`);
   return { level: known ?? 'info', format: format === 'text' ? 'text' : 'json' };
 }

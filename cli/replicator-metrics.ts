@@ -5,6 +5,7 @@ import type { ReplicatorMetrics } from '#replicator/main.ts';
 import type { SourceReport } from '#replicator/report.ts';
 
 export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMetrics {
+  const led = new Set<string>();
   return {
     replicatedBytes: (bytes) => metrics.powersync_data_replicated_bytes_total.inc(bytes),
     replicated(rows, transactions) {
@@ -21,7 +22,19 @@ export function replicatorMetrics(metrics: Metrics, clock: Clock): ReplicatorMet
       metrics.millrace_commit_decoded_seconds.observe({ source }, Math.max(0, seconds - durationMs / 1000));
     },
     copied: (source, rows) => metrics.millrace_snapshot_rows_total.inc({ source }, rows),
-    leads: (source, leader) => metrics.millrace_replication_leader.set({ source }, leader ? 1 : 0),
+    leads(source, leader) {
+      metrics.millrace_replication_leader.set({ source }, leader ? 1 : 0);
+      if (leader) {
+        led.add(source);
+        return;
+      }
+      led.delete(source);
+      // Another process may know better by now: what was seen last would hide it where the largest of all counts.
+      metrics.millrace_replication_lag_bytes.remove({ source });
+      metrics.millrace_source_connected.remove({ source });
+      if (led.size > 0) return;
+      for (const state of ['active', 'processing']) metrics.millrace_sync_config_version.remove({ state });
+    },
     connected: (source, connected) => metrics.millrace_source_connected.set({ source }, connected ? 1 : 0),
     lagBytes: (source, bytes) => metrics.millrace_replication_lag_bytes.set({ source }, bytes),
     failed(source, code) {

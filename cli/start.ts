@@ -1,5 +1,4 @@
 /** `millrace start`: composes the parts of one process and runs them until it is told to stop (O-1…O-4, O-11). */
-import { setFlagsFromString } from 'node:v8';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { startApiWorker, type ApiWorker } from '#api-worker/main.ts';
@@ -9,6 +8,8 @@ import { createCoordination } from '#core/coordination/create-coordination.ts';
 import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import { createTokenVerifier, type TokenVerifier } from '#core/platform/auth/token-verifier.ts';
 import { realClock } from '#core/platform/clock.ts';
+import { collectAtRest, thisCollector } from '#core/platform/collect-at-rest.ts';
+import { tuneCollector } from '#core/platform/collector.ts';
 import { loadServiceConfig, readSyncConfig, type ConfigFlags } from '#core/platform/config/load.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
@@ -16,7 +17,7 @@ import { createHealth, writeProbeFiles, type ProbeFiles } from '#core/platform/h
 import type { HttpEndpoint } from '#core/platform/http-endpoint.ts';
 import { runLifecycle, type Part } from '#core/platform/lifecycle.ts';
 import { createLogger, type Logger } from '#core/platform/logging.ts';
-import { collectProcessMetrics, createMetrics } from '#core/platform/metrics.ts';
+import { collectProcessMetrics } from '#core/platform/metrics.ts';
 import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { createSessionResolver } from '#core/sync-config/evaluate/session-resolver.ts';
 import { startReplicator, type Replicator } from '#replicator/main.ts';
@@ -37,6 +38,7 @@ import { explainDependencies } from './explain/dependencies.ts';
 import { sharesServer } from './instance.ts';
 import { lagGauges, replicatorMetrics } from './replicator-metrics.ts';
 import { addRevokeRoute } from './revoke-route.ts';
+import { roleMetrics } from './role-metrics.ts';
 import { startMetricsPort } from './status/metrics-port.ts';
 import { createPartStatus } from './status/part-status.ts';
 import { storageFiguresPart } from './storage-figures.ts';
@@ -48,7 +50,6 @@ import { VERSION } from './version.ts';
 
 export type Role = 'unified' | 'sync' | 'api';
 
-/** Clients that are still connected are ended within this time; a kill follows after 120 s at the earliest (O-11). */
 const PROBE_FOLDER = '/tmp/millrace/probes';
 /** A deployment is answered then, whether or not the sources said what tables they have. */
 const WARNINGS_MS = 3000;
@@ -62,6 +63,10 @@ export interface StartOptions {
   readonly graceMs: number;
 }
 
+/**
+ * Runs the parts of a role until the process is told to stop; sets its exit code. Rejects, before anything runs, with PSYNC_S0105 for sources
+ * that this role does not replicate or that are not configured, and with what is wrong with the configuration.
+ */
 export async function start(
   role: Role,
   flags: ConfigFlags,
@@ -78,8 +83,8 @@ export async function start(
   const log = createLogger({ ...config.logging, fields: { role } });
   for (const notice of notices) log[notice.level]({ key: notice.key }, notice.message);
   log.info({ config: origin }, 'Starting');
-  // A copy makes much garbage of middle age. Collecting it earlier costs little and keeps a fifth of the memory free.
-  if (role !== 'api') setFlagsFromString('--heap-growing-percent=60');
+  tuneCollector(role === 'api' ? 'serves' : 'replicates');
+  collectAtRest(thisCollector(), realClock);
   const composed = compose({ config, role, log, sources, instance: instance ?? config.instanceId });
   process.exitCode = await runLifecycle({
     parts: composed.parts,
@@ -100,6 +105,7 @@ export interface ComposeOptions {
   readonly log: Logger;
   /** Tags of the sources to replicate; absent or empty: all. */
   readonly sources?: readonly string[];
+  /** Whose bucket storage has to be; undefined: nobody's. */
   readonly instance?: string | undefined;
   readonly extraRoutes?: ((server: FastifyInstance) => void) | undefined;
 }
@@ -121,12 +127,8 @@ export function compose({ config, role, log, sources = [], instance, extraRoutes
   const health = createHealth(clock);
   const draining = health.condition('draining');
   const registry = new Registry();
-  const metrics = createMetrics(
-    registry,
-    role === 'sync' ? ['replicator'] : role === 'api' ? ['api'] : ['api', 'replicator'],
-  );
+  const metrics = roleMetrics(registry, role);
   collectProcessMetrics(registry);
-  metrics.millrace_build_info.set({ version: VERSION, role }, 1);
   const { connections } = config.replication;
   const replicated = role === 'api' ? [] : chosenSources(connections, sources);
   const compile = compilerFor(connections);

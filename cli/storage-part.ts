@@ -4,8 +4,8 @@ import type { Clock } from '#core/platform/clock.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
 import type { Part } from '#core/platform/lifecycle.ts';
-import type { Logger } from '#core/platform/logging.ts';
-import { claimStorage } from './claim.ts';
+import type { Log } from '#core/platform/log.ts';
+import { assertOwned, claimStorage } from './claim.ts';
 import { openStorage } from './instance.ts';
 
 /** A migration that runs beside this start is waited for: faster than to end, and to be started again with growing pauses. */
@@ -15,7 +15,7 @@ const LOOK_MS = 250;
 export function storagePart(options: {
   readonly config: ServiceConfig;
   readonly instance: string | undefined;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock: Clock;
   /** It is open, and may be asked; it may not be migrated yet. */
   opened(storage: BucketStorage): void;
@@ -28,6 +28,8 @@ export function storagePart(options: {
       storage = await openStorage(config, log, clock);
       options.opened(storage);
       try {
+        // Before anything is changed: another instance may be of an older release.
+        await assertOwned(storage, instance);
         if (config.migrations.disableAutoMigration) await untilMigrated(storage, { log, clock, signal });
         else await storage.migrate();
         await claimStorage(storage, instance);
@@ -43,7 +45,7 @@ export function storagePart(options: {
 /** Rejects with PSYNC_S1005, which names the missing migration, when nobody ran it in time; at once when the schema is too new (O-79). */
 async function untilMigrated(
   storage: BucketStorage,
-  { log, clock, signal }: { readonly log: Logger; readonly clock: Clock; readonly signal: AbortSignal },
+  { log, clock, signal }: { readonly log: Log; readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
   const end = clock.monotonic() + MIGRATION_WAIT_MS;
   for (let isFirst = true; ; isFirst = false) {

@@ -5,6 +5,7 @@ import type { ConfigFlags } from '#core/platform/config/load.ts';
 import type { ServiceConfig, SourceConnection } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { Logger } from '#core/platform/logging.ts';
+import { within } from '#core/platform/within.ts';
 import { openSourceToAsk } from './ask-source.ts';
 import { assertOwned } from './claim.ts';
 import { openStorage } from './instance.ts';
@@ -25,6 +26,8 @@ export interface TeardownOptions {
 const STORAGE_SHARE = 1 / 3;
 const STORAGE_MOST_MS = 20_000;
 const RETRY_MS = 1000;
+/** What hangs is given up, not waited for. */
+const CLOSING_MS = 2000;
 
 interface Teardown {
   readonly config: ServiceConfig;
@@ -81,9 +84,7 @@ export async function teardown(
     }
   } finally {
     timer.cancel();
-    // What hangs is given up, not waited for.
-    const patience = new Promise<void>((resolve) => void clock.setTimer(2000, resolve));
-    await Promise.race([storage?.close().catch(() => undefined), patience]);
+    if (storage !== null) await within(clock, CLOSING_MS, storage.close());
     setTimeout(() => process.exit(), 500).unref();
   }
 }
@@ -98,10 +99,9 @@ async function dropSlots(teardown: Teardown): Promise<string[]> {
   const { connections } = config.replication;
   const known = connections.map(async (connection) => dropSlotsOf(connection, teardown));
   const unknown = [...tags].filter((tag) => !connections.some((connection) => connection.tag === tag));
-  const left = unknown.map(async (tag) => {
-    const slots = (await slotsOf(storage, tag)).map(({ slot }) => `${slot} (${tag}, which is not configured any more)`);
-    return slots;
-  });
+  const left = unknown.map(async (tag) =>
+    (await slotsOf(storage, tag)).map(({ slot }) => `${slot} (${tag}, which is not configured any more)`),
+  );
   return (await Promise.all([...known, ...left])).flat();
 }
 
@@ -134,10 +134,15 @@ async function dropSlotsOf(connection: SourceConnection, teardown: Teardown): Pr
     for (;;) {
       const failed: string[] = [];
       for (const slot of waiting) {
-        const dropped = await within(clock, slotsUntil, source.dropCursor(slot)).catch((error: unknown) => {
-          log.error({ source: connection.tag, slot, err: error }, 'The replication slot could not be dropped');
-          return false;
-        });
+        const dropping = source.dropCursor(slot).then(
+          () => true,
+          (error: unknown) => {
+            log.error({ source: connection.tag, slot, err: error }, 'The replication slot could not be dropped');
+            return false;
+          },
+        );
+        const left = Math.max(0, slotsUntil - clock.monotonic());
+        const dropped = (await within(clock, left, dropping)) && (await dropping);
         if (dropped) log.info({ source: connection.tag, slot }, 'Dropped a replication slot');
         else failed.push(slot);
       }
@@ -148,19 +153,6 @@ async function dropSlotsOf(connection: SourceConnection, teardown: Teardown): Pr
     }
   } finally {
     void source.close().catch(() => undefined);
-  }
-}
-
-/** False when the time is up before. */
-async function within(clock: Clock, until: number, work: Promise<void>): Promise<boolean> {
-  const over = new AbortController();
-  work.catch(() => undefined);
-  const late = clock.sleep(Math.max(0, until - clock.monotonic()), over.signal).then(() => false);
-  late.catch(() => undefined);
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    over.abort();
   }
 }
 

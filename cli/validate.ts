@@ -2,7 +2,7 @@
 import { realClock } from '#core/platform/clock.ts';
 import { type ConfigFlags, loadServiceConfig, readSyncConfig } from '#core/platform/config/load.ts';
 import type { SourceConnection } from '#core/platform/config/service-config.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import type { Diagnostic } from '#core/sync-config/contract.ts';
 import { describeDiagnostic } from '#core/sync-config/excerpt.ts';
 import { compilerFor } from './deploy.ts';
@@ -33,13 +33,10 @@ export async function validate({ file, flags, output, print }: ValidateOptions):
   return errors === 0;
 }
 
-/** What matters is printed. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 async function sourcesOf(flags: ConfigFlags): Promise<SourceTables & { connections: readonly SourceConnection[] }> {
   const { config } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd() });
   const { connections } = config.replication;
-  return { connections, ...(await readSourceTables(connections, { log: SILENT, clock: realClock })) };
+  return { connections, ...(await readSourceTables(connections, { log: SILENT_LOG, clock: realClock })) };
 }
 
 function json(file: string, diagnostics: readonly Diagnostic[], unread: readonly string[]): string {

@@ -2,7 +2,7 @@
 import { realClock } from '#core/platform/clock.ts';
 import { type ConfigFlags, loadServiceConfig } from '#core/platform/config/load.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { openStorage } from '../instance.ts';
 import type { Explanation } from './contract.ts';
 import { explainDependencies } from './dependencies.ts';
@@ -22,8 +22,6 @@ export interface ExplainRowOptions {
   readonly print: (text: string) => void;
 }
 
-/** What matters is printed. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const TIMEOUT_MS = 60_000;
 
 export async function explainRowCommand(options: ExplainRowOptions): Promise<void> {
@@ -36,12 +34,12 @@ export async function explainRowCommand(options: ExplainRowOptions): Promise<voi
 async function ask({ request, flags, environment }: ExplainRowOptions): Promise<Explanation> {
   const question = parseExplainRequest(request);
   const { config } = await loadServiceConfig({ flags: flags ?? {}, environment, workingFolder: process.cwd() });
-  const storage = await openStorage(config, SILENT, realClock);
+  const storage = await openStorage(config, SILENT_LOG, realClock);
   try {
     await storage.assertMigrated();
     return await explain(
       question,
-      explainDependencies({ config, storage, sessions: null, log: SILENT, clock: realClock }),
+      explainDependencies({ config, storage, sessions: null, log: SILENT_LOG, clock: realClock }),
     );
   } finally {
     await storage.close();

@@ -1,4 +1,5 @@
 /** The newest operation of a row in a bucket, looked for from the newest operations on. */
+import { operationBytes } from '#core/bucket-storage/chunk-operations.ts';
 import type { BucketReader, BucketRef, Chunk } from '#core/bucket-storage/contract.ts';
 import { decodeOperations, operationSpans, type Operation } from '#core/protocol/operations.ts';
 
@@ -60,7 +61,7 @@ export async function findOperation(
 
 /** The first chunk may begin before what is asked for, and the last one end after it. */
 function newestIn(chunk: Chunk, upTo: number, { texts, matches }: WantedRow): Operation | null {
-  const bytes = bufferOf(chunk);
+  const bytes = operationBytes(chunk);
   const holdsOne = (part: Buffer): boolean => texts.some((text) => part.includes(text));
   if (!holdsOne(bytes)) return null;
   let newest: Operation | null = null;
@@ -74,13 +75,10 @@ function newestIn(chunk: Chunk, upTo: number, { texts, matches }: WantedRow): Op
 }
 
 function clearedBy(chunk: Chunk): number | null {
-  const bytes = bufferOf(chunk);
+  const bytes = operationBytes(chunk);
   for (const { element, end } of operationSpans(bytes)) {
     const [operation] = decodeOperations(bytes.subarray(element, end));
     return operation?.op === 'CLEAR' ? operation.opId : null;
   }
   return null;
 }
-
-const bufferOf = ({ operations }: Chunk): Buffer =>
-  Buffer.from(operations.buffer, operations.byteOffset, operations.byteLength);

@@ -3,7 +3,7 @@ import { realClock } from '#core/platform/clock.ts';
 import { type ConfigFlags, loadServiceConfig, readSyncConfig } from '#core/platform/config/load.ts';
 import type { ServiceConfig, SourceConnection, SyncConfigSource } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { clientSchema, type TypedTable } from '#core/sync-config/client-schema.ts';
 import { describeDiagnostic } from '#core/sync-config/excerpt.ts';
 import { valueTypeOf } from '#core/sync-config/source-types/value-type-of.ts';
@@ -25,9 +25,6 @@ export interface GenerateSchemaOptions {
   readonly report: (text: string) => void;
 }
 
-/** What matters is reported. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 /**
  * False, with the findings reported, when the sync config has errors. Throws what keeps configuration or sources from being read, and
  * `PSYNC_S0103`. Nothing is written or printed unless all went well.
@@ -43,7 +40,7 @@ export async function generateSchema(options: GenerateSchemaOptions): Promise<bo
   const source = syncConfigOf(options.file, config);
   const text = await readSyncConfig(source);
   const { connections } = config.replication;
-  const { tables, unread } = await readSourceTables(connections, { log: SILENT, clock: realClock });
+  const { tables, unread } = await readSourceTables(connections, { log: SILENT_LOG, clock: realClock });
   // Whatever could not be seen would be left out of the schema.
   if (tables === null) throw codedError('PSYNC_S4107', `No schema was generated.\n${unread.join('\n')}`);
   const { plan, diagnostics } = compilerFor(connections)(text, tables);

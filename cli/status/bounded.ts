@@ -2,16 +2,23 @@ import { STATUS_LIMITS } from '#core/platform/status/contract.ts';
 
 /** Remembers which lists of a status were too long. */
 export interface Bounds {
+  /** Its first items, at most `limit`. */
   list<T>(items: readonly T[], limit: number, name: string): T[];
-  readonly cut: string[];
+  /** Notes lists that were too long when they were cut earlier. */
+  wereCut(names: readonly string[]): void;
+  readonly cut: readonly string[];
 }
 
 export function createBounds(): Bounds {
   const cut: string[] = [];
+  const wereCut = (names: readonly string[]): void => {
+    for (const name of names) if (!cut.includes(name)) cut.push(name);
+  };
   return {
     cut,
+    wereCut,
     list(items, limit, name) {
-      if (items.length > limit && !cut.includes(name)) cut.push(name);
+      if (items.length > limit) wereCut([name]);
       return items.slice(0, limit);
     },
   };

@@ -2,6 +2,7 @@
 import type { Registry } from 'prom-client';
 import { probeRoutes, type Health } from '#core/platform/health.ts';
 import { startHttpEndpoint, type HttpEndpoint } from '#core/platform/http-endpoint.ts';
+import { metricsAnswer } from '#core/platform/metrics.ts';
 import type { PartStatus } from '#core/platform/status/contract.ts';
 
 export interface MetricsPortOptions {
@@ -24,9 +25,9 @@ export function startMetricsPort(options: MetricsPortOptions): Promise<HttpEndpo
     ...(host === undefined ? {} : { host }),
     routes: {
       ...(health === null ? {} : probeRoutes(health)),
-      async '/metrics'() {
+      '/metrics'() {
         refresh?.();
-        return { status: 200, contentType: registry.contentType, body: await registry.metrics() };
+        return metricsAnswer(registry);
       },
       '/status': async () => ({
         status: 200,

@@ -58,7 +58,7 @@ export function createPartStatus(options: PartStatusOptions): () => Promise<Part
       syncConfig:
         stored.versions &&
         versionStatus(stored.versions, (stream) => own.get(stream.id) ?? stream.progress?.tables ?? [], bounds),
-      cut: bounds.cut,
+      cut: [...bounds.cut],
     };
   };
 }

@@ -1,14 +1,12 @@
 /** One source as `/status` tells it: by the leader from what it does, by others from what storage has. */
 import type { ReplicationStream } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
+import { SOURCE_SILENT_MS } from '#core/platform/limits.ts';
 import { STATUS_LIMITS, type SourcePartStatus, type SourceState } from '#core/platform/status/contract.ts';
 import type { PresentFinding } from '#replicator/findings.ts';
 import type { SourceReport, StreamReport } from '#replicator/report.ts';
 import { messageText, nameText, problemOf, timeText, type Bounds } from './bounded.ts';
 import type { StoredState } from './stored-state.ts';
-
-/** Heartbeats are commits: a source that says nothing for so long has no leader, or one that gets nowhere. */
-const SILENT_MS = 3 * 60_000;
 
 export function sourceStatus(
   tag: string,
@@ -98,7 +96,7 @@ function storedState(stream: ReplicationStream | null, now: number): SourceState
   if (progress.blocked) return 'Failed';
   if (progress.snapshot === 'copying') return 'Copying';
   if (progress.snapshot === 'catching-up') return 'CatchingUp';
-  return now - (stream.lastCommitMs ?? 0) < SILENT_MS ? 'Streaming' : 'Unknown';
+  return now - (stream.lastCommitMs ?? 0) < SOURCE_SILENT_MS ? 'Streaming' : 'Unknown';
 }
 
 function snapshotOf(stream: StreamReport | undefined): SourcePartStatus['snapshot'] {

@@ -3,6 +3,7 @@ import type { BucketStorage } from '#core/bucket-storage/contract.ts';
 import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { isCodedError } from '#core/platform/errors/coded-error.ts';
+import { within } from '#core/platform/within.ts';
 
 /** Asked again after this long; in between everybody gets the same answer. */
 const REVISION_MS = 1000;
@@ -53,13 +54,6 @@ export function createStoredState(storage: () => BucketStorage | null, clock: Cl
         asking = null;
       });
     if (asking === null) return state;
-    const patience = new AbortController();
-    const late = clock.sleep(PATIENCE_MS, patience.signal).then(
-      () => true,
-      () => false,
-    );
-    const isLate = await Promise.race([asking.then(() => false), late]);
-    patience.abort();
-    return isLate ? { ...state, error: TOO_SLOW } : state;
+    return (await within(clock, PATIENCE_MS, asking)) ? state : { ...state, error: TOO_SLOW };
   };
 }

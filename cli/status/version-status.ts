@@ -7,7 +7,7 @@ import type { SyncPlan } from '#core/sync-config/contract.ts';
 import { matchesTable } from '#core/sync-config/evaluate/matches-table.ts';
 import { definitionReads, readTable, type ReadTable } from '#core/sync-config/plan-changes.ts';
 import type { TablePattern } from '#core/sync-config/plan.ts';
-import { messageText, nameText, timeText, type Bounds } from './bounded.ts';
+import { createBounds, messageText, nameText, timeText, type Bounds } from './bounded.ts';
 
 /** Progress of a stream: this process' own where it leads, else what storage has. */
 export type ProgressOf = (stream: DeployedVersion['streams'][number]) => readonly TableProgress[];
@@ -46,7 +46,7 @@ function versionStatus(
   progressOf: ProgressOf,
   bounds: Bounds,
 ): SyncConfigPartStatus {
-  for (const name of cut) bounds.list([0], 0, name);
+  bounds.wereCut(cut);
   return {
     version: version.version,
     state: version.state as SyncConfigPartStatus['state'],
@@ -69,25 +69,21 @@ function versionStatus(
 
 function unchanging({ content, plan: text }: DeployedVersion): Unchanging {
   const plan = JSON.parse(text) as SyncPlan;
-  const limits: { readonly cut: string[] } = { cut: [] };
-  const upTo = <T>(items: readonly T[], limit: number, name: string): T[] => {
-    if (items.length > limit) limits.cut.push(`syncConfig.${name}`);
-    return items.slice(0, limit);
-  };
-  const patterns = upTo(plan.tables, STATUS_LIMITS.tables, 'tables');
+  const { list, cut } = createBounds();
+  const patterns = list(plan.tables, STATUS_LIMITS.tables, 'syncConfig.tables');
   const places = new Map(patterns.map((pattern, at) => [placeOf(readTable(pattern)), at]));
-  const definitions = upTo(definitionReads(plan), STATUS_LIMITS.definitions, 'definitions');
+  const definitions = list(definitionReads(plan), STATUS_LIMITS.definitions, 'syncConfig.definitions');
   return {
     content,
     revision: syncConfigRevision(content),
-    streams: upTo(plan.streams, STATUS_LIMITS.streams, 'streams').map(({ name }) => nameText(name)),
+    streams: list(plan.streams, STATUS_LIMITS.streams, 'syncConfig.streams').map(({ name }) => nameText(name)),
     definitions: definitions.map(({ kind, identity, name, source, streams, tables }) => ({
       ...{ kind, identity, source, name: nameText(name) },
-      streams: upTo(streams, STATUS_LIMITS.streams, 'definitions.streams').map(nameText),
+      streams: list(streams, STATUS_LIMITS.streams, 'syncConfig.definitions.streams').map(nameText),
       tables: tables.map((table) => places.get(placeOf(table))).filter((at) => at !== undefined),
     })),
     patterns,
-    cut: limits.cut,
+    cut,
   };
 }
 

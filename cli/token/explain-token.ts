@@ -8,7 +8,7 @@ import type { ConfigNotice } from '#core/platform/config/problems.ts';
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { type CodedError } from '#core/platform/errors/coded-error.ts';
 import { errorDefinition } from '#core/platform/errors/registry.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { openStorage } from '../instance.ts';
 
 export interface ExplainTokenOptions {
@@ -27,8 +27,6 @@ interface Row {
   readonly refusal: CodedError | null;
 }
 
-/** What matters is printed. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const ENTRIES_PER_READ = 5000;
 
 /**
@@ -44,7 +42,7 @@ export async function explainToken({ token, flags, output, print }: ExplainToken
   const revocations = await readRevocations(config);
   const isRead = !('unread' in revocations);
   const verifier = await createTokenVerifier({
-    ...{ clientAuth: config.clientAuth, clock: realClock, log: SILENT },
+    ...{ clientAuth: config.clientAuth, clock: realClock, log: SILENT_LOG },
     ...(isRead ? { revocations } : {}),
   });
   const checks: Check[] = [];
@@ -69,7 +67,7 @@ function headerOf(text: string): string {
 /** The deny list as it stands in storage, or why it could not be read. */
 async function readRevocations(config: ServiceConfig): Promise<RevocationList | { readonly unread: string }> {
   try {
-    const storage = await openStorage(config, SILENT, realClock);
+    const storage = await openStorage(config, SILENT_LOG, realClock);
     try {
       await storage.assertMigrated();
       const list = createRevocationList(realClock);

@@ -4,6 +4,7 @@ import { createCoordination } from '#core/coordination/create-coordination.ts';
 import { createRevocationList } from '#core/platform/auth/revocations.ts';
 import { createFakeClock, realClock } from '#core/platform/clock.ts';
 import { parseServiceConfig } from '#core/platform/config/load.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { followRevocations } from '#api-worker/revocation/follow-revocations.ts';
 import { freePort, until } from '#test/instance/instance.ts';
 import { postgres } from '#test/services/postgres.ts';
@@ -11,7 +12,6 @@ import { redis } from '#test/services/redis.ts';
 import { openStorage } from '../instance.ts';
 import { revokeByCommand } from './revoke.ts';
 
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const release: (() => unknown)[] = [];
 afterEach(async () => {
   for (const each of release.splice(0).toReversed()) await each();
@@ -26,7 +26,7 @@ ${redisLines}client_auth: { jwks: { keys: [ { kty: oct, alg: HS256, kid: k, k: c
 `;
   const parsed = parseServiceConfig(text, { environment: {}, folder: '/', syncConfigContent: '', needsSource: false });
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems));
-  const storage = await openStorage(parsed.config, SILENT, realClock);
+  const storage = await openStorage(parsed.config, SILENT_LOG, realClock);
   release.push(() => storage.close());
   await storage.migrate();
   return { storage, config: parsed.config, flags: { base64: Buffer.from(text).toString('base64') } };
@@ -39,7 +39,7 @@ describe('millrace revoke', () => {
     const { storage, config, flags } = await instance(
       `redis: { uri: "${prefix.url}", key_prefix: "${prefix.prefix}" }\n`,
     );
-    const coordination = createCoordination(config.redis!, { log: SILENT, clock: realClock, random: Math.random });
+    const coordination = createCoordination(config.redis!, { log: SILENT_LOG, clock: realClock, random: Math.random });
     release.push(() => coordination.close());
     const stopped = new AbortController();
     release.push(() => stopped.abort());

@@ -6,7 +6,7 @@ import { type ConfigFlags, loadServiceConfig } from '#core/platform/config/load.
 import type { ServiceConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { MAX_REVOCATIONS } from '#core/platform/limits.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { openStorage } from '../instance.ts';
 
 /** What an operator gives, not checked yet. */
@@ -86,15 +86,13 @@ async function tellWorkers({ redis }: ServiceConfig): Promise<void> {
   if (redis === undefined) return;
   // Loaded when it is used, like the drivers of the storages.
   const { nudgeOnce } = await import('#core/coordination/redis/nudge-once.ts');
-  await nudgeOnce(redis, 'revocations', TELL_MS, { log: SILENT, clock: realClock, random: Math.random });
+  await nudgeOnce(redis, 'revocations', TELL_MS, { log: SILENT_LOG, clock: realClock, random: Math.random });
 }
-
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** `millrace revoke`: through bucket storage, whether or not the service runs; tells its workers through Redis. Answers what to print. */
 export async function revokeByCommand(flags: ConfigFlags, request: RevocationRequest): Promise<string> {
   const { config } = await loadServiceConfig({ flags, environment: process.env, workingFolder: process.cwd() });
-  const storage = await openStorage(config, SILENT, realClock);
+  const storage = await openStorage(config, SILENT_LOG, realClock);
   try {
     await storage.assertMigrated();
     const { target } = await revokeTokens(storage.revocations, request, realClock.now());

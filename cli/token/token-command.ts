@@ -5,7 +5,7 @@ import { type ConfigFlags, loadServiceConfig } from '#core/platform/config/load.
 import type { ClientAuthConfig } from '#core/platform/config/service-config.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
 import { MAX_TOKEN_LIFETIME_SECONDS } from '#core/platform/limits.ts';
-import type { Log } from '#core/platform/log.ts';
+import { SILENT_LOG } from '#core/platform/log.ts';
 import { createTokenSigner } from './sign-token.ts';
 
 export interface TokenRequest {
@@ -66,11 +66,13 @@ export async function signToken(auth: ClientAuthConfig, request: TokenRequest, n
   return token;
 }
 
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
 /** What the service would refuse is not given out: a private part that does not belong to its public one, another audience. */
 async function assertAccepted(auth: ClientAuthConfig, token: string): Promise<void> {
-  const verifier = await createTokenVerifier({ clientAuth: { ...auth, jwksUris: [] }, clock: realClock, log: SILENT });
+  const verifier = await createTokenVerifier({
+    clientAuth: { ...auth, jwksUris: [] },
+    clock: realClock,
+    log: SILENT_LOG,
+  });
   try {
     await verifier.verify(`Token ${token}`);
   } finally {
