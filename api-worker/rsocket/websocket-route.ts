@@ -65,19 +65,13 @@ export function addWebSocketRoute(options: WebSocketRouteOptions): WebSocketRout
   });
   handshake.on('wsClientError', (error, socket) => answerUpgrade(socket as Socket, badHandshake(error), clock));
 
-  /** Apart from the request, which its closures would keep as long as the connection lasts. */
-  const accept = (webSocket: WebSocket, tcp: Socket, compresses: boolean): void => {
-    open.add(webSocket);
-    webSocket.once('close', () => open.delete(webSocket));
-    serve(webSocket, tcp, compresses, options);
-  };
   const onUpgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
     const tcp = options.detach(connection);
     if (pathOf(request) !== PATH) {
       return answerUpgrade(tcp, codedError('PSYNC_S2002', 'The path does not exist on this server'), clock);
     }
     handshake.handleUpgrade(request, tcp, head, (webSocket) =>
-      accept(webSocket, tcp, acceptsCompressed(request, webSocket)),
+      serve(webSocket, tcp, acceptsCompressed(request, webSocket), options, open),
     );
   };
   server.on('upgrade', onUpgrade);
@@ -107,8 +101,17 @@ function acceptsCompressed({ headers }: IncomingMessage, webSocket: WebSocket): 
   return webSocket.extensions.includes('permessage-deflate') && !offered.includes('server_max_window_bits');
 }
 
-function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, options: WebSocketRouteOptions): void {
-  const { sessions, tokenVerifier, wheel, clock, log, onRefusedToken } = options;
+/**
+ * `open` has the connection for as long as it lasts. A function of the module: its closures would keep the request of the handshake otherwise.
+ */
+function serve(
+  webSocket: WebSocket,
+  socket: Socket,
+  compresses: boolean,
+  options: WebSocketRouteOptions,
+  open: Set<WebSocket>,
+): void {
+  const { sessions, tokenVerifier, wheel, clock } = options;
   const rid = options.nextRequestId();
   const onProgress = (): void => {
     pong.progress();
@@ -145,15 +148,11 @@ function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, option
       }
     },
     start,
-    onRefused(error) {
-      const code = isCodedError(error) ? error.code : undefined;
-      if (code?.startsWith('PSYNC_S21') === true) onRefusedToken(code);
-      if (code === undefined) log.error({ rid, path: PATH, error }, 'Request failed');
-      else log.info({ rid, path: PATH, error_code: code }, 'Request refused');
-    },
+    onRefused: (error) => reportRefusal(error, rid, options),
     close: watch.close,
   });
 
+  open.add(webSocket);
   boundFirstMessage(webSocket, socket, () => watch.close('now'));
   webSocket.on('message', (data, isBinary) => {
     watch.heard();
@@ -168,11 +167,20 @@ function serve(webSocket: WebSocket, socket: Socket, compresses: boolean, option
     writer.release();
     watch.startClosing();
   });
-  webSocket.once('close', () => {
+  // It is told once; `once` would keep 500 bytes more for each connection.
+  webSocket.on('close', () => {
+    open.delete(webSocket);
     watch.stop();
     writer.release();
     connection.closed();
   });
+}
+
+function reportRefusal(error: unknown, rid: string, { log, onRefusedToken }: WebSocketRouteOptions): void {
+  const code = isCodedError(error) ? error.code : undefined;
+  if (code?.startsWith('PSYNC_S21') === true) onRefusedToken(code);
+  if (code === undefined) log.error({ rid, path: PATH, error }, 'Request failed');
+  else log.info({ rid, path: PATH, error_code: code }, 'Request refused');
 }
 
 /** Cuts a client whose first message is too large for somebody who is not known yet (G9). */
