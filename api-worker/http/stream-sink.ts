@@ -8,7 +8,8 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '#core/platform/clock.ts';
 import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
 import type { LineSink } from '../session/contract.ts';
-import { createSocketWriter, HIGH_WATER_BYTES, JOIN_BYTES, type SocketWriter } from '../connection/socket-writer.ts';
+import { shareBursts } from '../connection/bursts.ts';
+import { createSocketWriter, HIGH_WATER_BYTES, type SocketWriter } from '../connection/socket-writer.ts';
 import { deflateLine } from '../deflate/lines.ts';
 import { bodyStart, createBodySum } from './compression.ts';
 import { CORS_HEADERS, sendError } from './errors.ts';
@@ -95,7 +96,7 @@ export function createStreamSink({
   };
 
   const writeLines = (lines: readonly EncodedLine[]): void => {
-    const burst = burstOf(lines);
+    const burst = burstOf(lines, 0);
     write(burst.buffers, burst.bytes);
   };
 
@@ -223,29 +224,12 @@ function onHalfClose(this: Socket): void {
   this.end();
 }
 
-interface Burst {
-  readonly lines: readonly EncodedLine[];
-  readonly buffers: readonly Buffer[];
-  readonly bytes: number;
-}
-let lastBurst: Burst | null = null;
-
-/** The same burst object while one session after the other sends the same lines. */
-function burstOf(lines: readonly EncodedLine[]): Burst {
-  if (
-    lastBurst !== null &&
-    lastBurst.lines.length === lines.length &&
-    lines.every((line, index) => line === lastBurst!.lines[index])
-  ) {
-    return lastBurst;
-  }
+const burstOf = shareBursts((lines) => {
   const buffers: Buffer[] = [];
   let bytes = 0;
   for (const line of lines) {
     buffers.push(...line.parts);
     bytes += line.bytes;
   }
-  const burst = { lines, buffers, bytes };
-  if (bytes <= JOIN_BYTES) lastBurst = burst;
-  return burst;
-}
+  return { buffers, bytes };
+});

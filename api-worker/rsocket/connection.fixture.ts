@@ -84,7 +84,6 @@ export function startConnection(
     clock,
     compresses: false,
     maxRequestBytes: options.maxRequestBytes ?? 1_000_000,
-    batch: (work) => work(),
     async authenticate(authorization) {
       tokens.push(authorization);
       check = Promise.withResolvers();

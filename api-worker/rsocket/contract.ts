@@ -11,7 +11,6 @@ export interface ConnectionOptions {
   readonly compresses: boolean;
   /** Largest request, also one in several frames. */
   readonly maxRequestBytes: number;
-  readonly batch: (work: () => void) => void;
   /** Checks that there is room, then the token. */
   readonly authenticate: (authorization: string | undefined) => Promise<VerifiedToken>;
   /** Starts the session of a request; throws when it is refused. */

@@ -44,15 +44,9 @@ afterEach(() => {
   if (clock.waiting > 0) throw new Error('a timer is left');
 });
 
-function create(initialN: number, compresses = false): PayloadSink {
-  let batches = 0;
+function create(initialN: number, compresses = false, stream = 1): PayloadSink {
   const sink = createPayloadSink({
-    ...{ stream: 1, initialN, compresses, writer, clock },
-    batch(work) {
-      expect(batches++, 'batches are not nested').toBe(0);
-      work();
-      batches--;
-    },
+    ...{ stream, initialN, compresses, writer, clock },
     onEnd: (error) => void events.push(error === null ? 'complete' : `error ${(error as Error).message}`),
     onAbort: () => void events.push('abort'),
   });
@@ -127,6 +121,37 @@ describe('credit', () => {
         expect(received()).toHaveLength(next);
       }),
       { numRuns: compresses ? 60 : 200 },
+    );
+  });
+});
+
+describe('a burst of lines', () => {
+  test.each([false, true])('is one write as soon as its messages are known (compressed: %s)', (compresses) => {
+    const burst = [lineOf('a'), lineOf('b', 2000), lineOf('c')];
+    create(10, compresses).send(burst);
+    const before = writer.writes;
+    create(10, compresses).send([...burst]);
+    expect(received()).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+    expect(writer.writes).toBe(before + 1);
+  });
+
+  test('each client gets its own lines, in its own stream, whatever the clients before got', async () => {
+    const pool = [5, 50, 2000, 3000, 40_000].map((bytes, index) => lineOf(`line ${index} `, bytes));
+    const client = fc.record({
+      stream: fc.constantFrom(1, 3),
+      compresses: fc.boolean(),
+      which: fc.array(fc.nat(pool.length - 1), { minLength: 1, maxLength: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(client, { maxLength: 12 }), async (clients) => {
+        for (const { stream, compresses, which } of clients) {
+          writer = createRecordingWriter();
+          create(10, compresses, stream).send(which.map((index) => pool[index]!));
+          await eventually(() => writer.frames.length === which.length, 'its lines');
+          expect(received()).toEqual(which.map((index) => `line ${index} `));
+          expect(writer.frames.every((frame) => frame.kind === 'line' && frame.stream === stream)).toBe(true);
+        }
+      }),
     );
   });
 });

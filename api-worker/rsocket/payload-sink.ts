@@ -5,7 +5,7 @@ import type { EncodedLine } from '#core/protocol/lines.ts';
 import { HIGH_WATER_BYTES, type SocketWriter } from '../connection/socket-writer.ts';
 import type { LineSink } from '../session/contract.ts';
 import { MAX_REQUEST_N } from './frames.ts';
-import { compressedMessage, plainMessage, type Message } from './websocket-frames.ts';
+import { burstOf, compressedBurstOf, compressedMessage, plainMessage, type Message } from './websocket-frames.ts';
 
 export interface PayloadSink extends LineSink {
   listen(listener: { drained(): void; closed(): void }): void;
@@ -24,8 +24,6 @@ export interface PayloadSinkOptions {
   readonly compresses: boolean;
   readonly writer: SocketWriter;
   readonly clock: Clock;
-  /** Everything that the writer is given in between is one system call. */
-  readonly batch: (work: () => void) => void;
   /** The stream has ended: in order, or with an error. */
   readonly onEnd: (error: unknown) => void;
   readonly onAbort: () => void;
@@ -34,7 +32,7 @@ export interface PayloadSinkOptions {
 const END_TIMEOUT_MS = 30_000;
 
 export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
-  const { stream, compresses, writer, clock, batch, onEnd, onAbort } = options;
+  const { stream, compresses, writer, clock, onEnd, onAbort } = options;
   let listener: { drained(): void; closed(): void } | null = null;
   let credit = options.initialN;
   /** Lines beyond the credit: at most one burst of the session, and a keep-alive (G9). */
@@ -66,8 +64,15 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
     if (state !== 'ended') writer.write(message.buffers, message.bytes, false);
   };
 
+  /** All that is ready is one write, as a rule the one that the clients before have got. */
+  const sendLines = (lines: readonly EncodedLine[]): void => {
+    credit -= lines.length;
+    const burst = compressing === null ? (compresses ? compressedBurstOf : burstOf)(lines, stream) : null;
+    if (burst === null) lines.forEach(sendLine);
+    else write(burst);
+  };
+
   const sendLine = (line: EncodedLine): void => {
-    credit--;
     const message = compresses ? compressedMessage(line, stream) : plainMessage(line, stream);
     if (compressing === null && !(message instanceof Promise)) return write(message);
     compressingBytes += line.bytes;
@@ -86,7 +91,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
   const sendHeld = (): void => {
     const ready = held.splice(0, credit);
     if (ready.length === 0) return;
-    batch(() => ready.forEach(sendLine));
+    sendLines(ready);
     heldSince = clock.monotonic();
   };
 
@@ -128,7 +133,7 @@ export function createPayloadSink(options: PayloadSinkOptions): PayloadSink {
         held.push(...lines);
         return sendHeld();
       }
-      batch(() => lines.forEach(sendLine));
+      sendLines(lines);
     },
     request(n) {
       // the sum of what was asked for is bounded by the protocol too

@@ -15,7 +15,7 @@ export interface KnownClient extends Pick<Setup, 'userAgent' | 'readData' | 'rea
 
 export interface StreamsOptions extends Pick<
   ConnectionOptions,
-  'writer' | 'clock' | 'compresses' | 'maxRequestBytes' | 'batch' | 'start' | 'onRefused'
+  'writer' | 'clock' | 'compresses' | 'maxRequestBytes' | 'start' | 'onRefused'
 > {
   readonly outgoing: Outgoing;
   /** Ends the connection with an error. */
@@ -79,9 +79,9 @@ export function createStreams(options: StreamsOptions): Streams {
   const isOf = (sink: PayloadSink): boolean => present.kind === 'served' && present.sink === sink;
 
   const sinkFor = ({ stream, initialN }: OpenRequest): PayloadSink => {
-    const { compresses, writer, clock, batch } = options;
+    const { compresses, writer, clock } = options;
     const sink = createPayloadSink({
-      ...{ stream, initialN, compresses, writer, clock, batch },
+      ...{ stream, initialN, compresses, writer, clock },
       onEnd(error) {
         if (isOf(sink)) present = NONE;
         if (error === null) outgoing.complete(stream);

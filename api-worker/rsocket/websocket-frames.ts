@@ -3,14 +3,12 @@
  * the same stream id, which is every one that is served the usual way.
  */
 import type { EncodedLine } from '#core/protocol/lines.ts';
+import { shareBursts, type Burst } from '../connection/bursts.ts';
 import { deflateLine, storedBlock, STORED_BYTES } from '../deflate/lines.ts';
 import { ownBuffer } from '../own-buffer.ts';
 import { payloadHeader } from './frames.ts';
 
-export interface Message {
-  readonly buffers: readonly Buffer[];
-  readonly bytes: number;
-}
+export type Message = Burst;
 
 const FINAL_BINARY = 0x82;
 const PONG = 0x8a;
@@ -81,4 +79,28 @@ export function compressedMessage(line: EncodedLine, stream: number): Message | 
     return message;
   };
   return Buffer.isBuffer(deflated) ? make(deflated) : deflated.then(make);
+}
+
+/** Lines as the payloads of a stream, in one write. */
+export const burstOf = shareBursts((lines, stream) => joined(lines.map((line) => plainMessage(line, stream))));
+
+/** The same for a client that accepts compressed messages; null when there is one that has yet to be compressed. */
+export const compressedBurstOf = shareBursts((lines, stream) => {
+  const messages: Message[] = [];
+  for (const line of lines) {
+    const known = line.bytes < STORED_BYTES ? { stream, message: plainMessage(line, stream) } : compressed.get(line);
+    if (known === undefined || known.stream !== stream) return null;
+    messages.push(known.message);
+  }
+  return joined(messages);
+});
+
+function joined(messages: readonly Message[]): Burst {
+  const buffers: Buffer[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    buffers.push(...message.buffers);
+    bytes += message.bytes;
+  }
+  return { buffers, bytes };
 }

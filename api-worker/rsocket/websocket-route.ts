@@ -132,11 +132,6 @@ function serve(
     clock,
     compresses,
     maxRequestBytes: options.maxMessageBytes,
-    batch(work) {
-      socket.cork();
-      work();
-      socket.uncork();
-    },
     async authenticate(authorization) {
       sessions.assertRoom();
       // What it sends meanwhile stays with the kernel (G9).

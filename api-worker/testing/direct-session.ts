@@ -148,7 +148,6 @@ export function startDirectSession(
           compresses: options.payloads === 'compressed',
           writer: createRecordingWriter((frame) => void (frame.kind === 'line' && take(frame.data))),
           clock: worker.dependencies.clock,
-          batch: (work) => work(),
           onEnd: (error) => void (outcome = error === null ? { kind: 'ended' } : { kind: 'failed', error }),
           onAbort: () => void (outcome = { kind: 'aborted' }),
         });

@@ -5,6 +5,7 @@ import { inflated, readServerFrame, type ServerFrame } from './rsocket-peer.ts';
 export interface RecordingWriter extends SocketWriter {
   /** What the client got, decompressed. */
   readonly frames: readonly ServerFrame[];
+  readonly writes: number;
   /** Set by the test. */
   readonly now: { waitingBytes: number; isEmpty: boolean; stalledSince: number | null };
 }
@@ -13,16 +14,25 @@ export interface RecordingWriter extends SocketWriter {
 export function createRecordingWriter(onFrame: (frame: ServerFrame) => void = () => undefined): RecordingWriter {
   const frames: ServerFrame[] = [];
   let sentBytes = 0;
+  let writes = 0;
   const now: RecordingWriter['now'] = { waitingBytes: 0, isEmpty: true, stalledSince: null };
   return {
     frames,
     write(buffers, bytes, chunked) {
-      const message = Buffer.concat(buffers);
-      if (chunked || message.length !== bytes) throw new Error('not written as one WebSocket message');
+      const messages = Buffer.concat(buffers);
+      if (chunked || messages.length !== bytes) throw new Error('not written as WebSocket messages');
       sentBytes += bytes;
-      const frame = readServerFrame(payloadOf(message));
-      frames.push(frame);
-      onFrame(frame);
+      writes++;
+      for (let at = 0; at < messages.length;) {
+        const { payload, end } = messageAt(messages, at);
+        const frame = readServerFrame(payload);
+        frames.push(frame);
+        onFrame(frame);
+        at = end;
+      }
+    },
+    get writes() {
+      return writes;
     },
     now,
     waitingBytes: () => now.waitingBytes,
@@ -33,9 +43,13 @@ export function createRecordingWriter(onFrame: (frame: ServerFrame) => void = ()
   };
 }
 
-/** Of one WebSocket frame, decompressed where it says so (RFC 6455, 5.2). */
-function payloadOf(message: Buffer): Buffer {
-  const size = message[1]!;
-  const payload = message.subarray(size < 126 ? 2 : size === 126 ? 4 : 10);
-  return (message[0]! & 0x40) === 0 ? payload : inflated(payload);
+/** The payload of the WebSocket frame that begins at `at`, decompressed where it says so (RFC 6455, 5.2). */
+function messageAt(bytes: Buffer, at: number): { payload: Buffer; end: number } {
+  const size = bytes[at + 1]!;
+  const start = at + (size < 126 ? 2 : size === 126 ? 4 : 10);
+  const length = size < 126 ? size : size === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
+  const end = start + length;
+  if (end > bytes.length) throw new Error('not whole WebSocket messages');
+  const payload = bytes.subarray(start, end);
+  return { payload: (bytes[at]! & 0x40) === 0 ? payload : inflated(payload), end };
 }
