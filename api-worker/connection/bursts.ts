@@ -24,6 +24,17 @@ export function shareBursts<Made extends Burst | null>(
   };
 }
 
+/** One after the other, in one write. */
+export function joined(pieces: readonly Burst[]): Burst {
+  const buffers: Buffer[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    buffers.push(...piece.buffers);
+    bytes += piece.bytes;
+  }
+  return { buffers, bytes };
+}
+
 function areSame(some: readonly EncodedLine[], others: readonly EncodedLine[]): boolean {
   return some.length === others.length && some.every((line, index) => line === others[index]);
 }

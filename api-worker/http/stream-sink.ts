@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '#core/platform/clock.ts';
 import type { EncodedLine, LineEncoding } from '#core/protocol/lines.ts';
 import type { LineSink } from '../session/contract.ts';
-import { shareBursts } from '../connection/bursts.ts';
+import { joined, shareBursts } from '../connection/bursts.ts';
 import { createSocketWriter, HIGH_WATER_BYTES, type SocketWriter } from '../connection/socket-writer.ts';
 import { deflateLine } from '../deflate/lines.ts';
 import { bodyStart, createBodySum } from './compression.ts';
@@ -100,26 +100,25 @@ export function createStreamSink({
     write(burst.buffers, burst.bytes);
   };
 
+  const writeBlocks = (blocks: readonly Buffer[]): void =>
+    write(
+      blocks,
+      blocks.reduce((total, block) => total + block.length, 0),
+    );
+
   const writeCompressed = (lines: readonly EncodedLine[]): void => {
     const pieces = compression === 'zstd' ? [(zstd ??= createZstdStream()).compress(lines)] : lines.map(deflateLine);
     for (const line of lines) sum.add(line);
     if (compressing === null && pieces.every((piece) => Buffer.isBuffer(piece))) {
-      const buffers = pieces as Buffer[];
-      return write(
-        buffers,
-        buffers.reduce((total, buffer) => total + buffer.length, 0),
-      );
+      return writeBlocks(pieces);
     }
     const bytes = lines.reduce((total, line) => total + line.bytes, 0);
     compressingBytes += bytes;
     const turn = Promise.all([Promise.all(pieces.map(async (piece) => piece)), compressing ?? Promise.resolve()]).then(
-      ([buffers]) => {
+      ([blocks]) => {
         compressingBytes -= bytes;
         if (compressing === turn) compressing = null;
-        write(
-          buffers,
-          buffers.reduce((total, buffer) => total + buffer.length, 0),
-        );
+        writeBlocks(blocks);
         settle();
       },
       () => void socket!.destroy(),
@@ -224,12 +223,4 @@ function onHalfClose(this: Socket): void {
   this.end();
 }
 
-const burstOf = shareBursts((lines) => {
-  const buffers: Buffer[] = [];
-  let bytes = 0;
-  for (const line of lines) {
-    buffers.push(...line.parts);
-    bytes += line.bytes;
-  }
-  return { buffers, bytes };
-});
+const burstOf = shareBursts((lines) => joined(lines.map(({ parts, bytes }) => ({ buffers: parts, bytes }))));

@@ -3,7 +3,7 @@
  * the same stream id, which is every one that is served the usual way.
  */
 import type { EncodedLine } from '#core/protocol/lines.ts';
-import { shareBursts, type Burst } from '../connection/bursts.ts';
+import { joined, shareBursts, type Burst } from '../connection/bursts.ts';
 import { deflateLine, storedBlock, STORED_BYTES } from '../deflate/lines.ts';
 import { ownBuffer } from '../own-buffer.ts';
 import { payloadHeader } from './frames.ts';
@@ -59,16 +59,22 @@ export function plainMessage(line: EncodedLine, stream: number): Message {
   return message;
 }
 
-/** A line compressed for a client that accepts it: without context, so that it is the same for all of them. Small ones stay as they are. */
-export function compressedMessage(line: EncodedLine, stream: number): Message | Promise<Message> {
+/** What a client that accepts compressed messages can get at once; null: it has yet to be compressed. */
+function readyMessage(line: EncodedLine, stream: number): Message | null {
   if (line.bytes < STORED_BYTES) return plainMessage(line, stream);
   const known = compressed.get(line);
-  if (known !== undefined && known.stream === stream) return known.message;
+  return known?.stream === stream ? known.message : null;
+}
+
+/** A line compressed for a client that accepts it: without context, so that it is the same for all of them. Small ones stay as they are. */
+export function compressedMessage(line: EncodedLine, stream: number): Message | Promise<Message> {
+  const ready = readyMessage(line, stream);
+  if (ready !== null) return ready;
   const deflated = deflateLine(line);
   const make = (blocks: Buffer): Message => {
     // others waited for the same blocks
-    const made = compressed.get(line);
-    if (made !== undefined && made.stream === stream) return made.message;
+    const made = readyMessage(line, stream);
+    if (made !== null) return made;
     // the header is not worth a block of its own kind; the last four bytes are those that the client adds again (RFC 7692, 7.2.1)
     const lead = storedBlock(payloadHeader(stream));
     const body = blocks.subarray(0, blocks.length - 4);
@@ -88,19 +94,9 @@ export const burstOf = shareBursts((lines, stream) => joined(lines.map((line) =>
 export const compressedBurstOf = shareBursts((lines, stream) => {
   const messages: Message[] = [];
   for (const line of lines) {
-    const known = line.bytes < STORED_BYTES ? { stream, message: plainMessage(line, stream) } : compressed.get(line);
-    if (known === undefined || known.stream !== stream) return null;
-    messages.push(known.message);
+    const ready = readyMessage(line, stream);
+    if (ready === null) return null;
+    messages.push(ready);
   }
   return joined(messages);
 });
-
-function joined(messages: readonly Message[]): Burst {
-  const buffers: Buffer[] = [];
-  let bytes = 0;
-  for (const message of messages) {
-    buffers.push(...message.buffers);
-    bytes += message.bytes;
-  }
-  return { buffers, bytes };
-}
