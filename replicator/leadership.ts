@@ -10,6 +10,7 @@ import { codedError } from '#core/platform/errors/coded-error.ts';
 import type { SyncPlan } from '#core/sync-config/contract.ts';
 import type { FlushFigures } from './pipeline/flusher.ts';
 import { createBackoff } from '#core/platform/backoff.ts';
+import { createApproach } from './approach.ts';
 import { blockedMessage, CursorLost } from './cursor-lost.ts';
 import { createCopyRate, type CopyRate } from './copy-rate.ts';
 import type { Findings } from './findings.ts';
@@ -283,6 +284,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
   };
 
   const moveOn = createMoveOn(clock);
+  const approach = createApproach(clock);
 
   /** All is copied, and only changes of the source can bring it level with the former stream. */
   const isBehind = ({ runner }: RunningStream, former: RunningStream | null): boolean => {
@@ -310,6 +312,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       processing,
       former,
       next,
+      approach,
       tag,
       writer,
       storage,

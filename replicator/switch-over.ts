@@ -7,6 +7,7 @@ import type { DeployedVersion } from '#core/bucket-storage/sync-config-store.ts'
 import type { Coordination } from '#core/coordination/contract.ts';
 import type { Clock } from '#core/platform/clock.ts';
 import { codedError } from '#core/platform/errors/coded-error.ts';
+import type { Approach } from './approach.ts';
 import type { RunningStream } from './leadership.ts';
 import type { RunnerLog } from './runner-log.ts';
 
@@ -19,6 +20,7 @@ export interface SwitchOver {
   readonly processing: DeployedVersion;
   readonly former: RunningStream | null;
   readonly next: RunningStream;
+  readonly approach: Approach;
   readonly tag: string;
   readonly writer: SourceWriter;
   readonly storage: BucketStorage;
@@ -31,10 +33,7 @@ export interface SwitchOver {
 /** Answers the version, now active; null when it is not time yet. Throws when the streams cannot be aligned. */
 export async function switchOver(options: SwitchOver): Promise<DeployedVersion | null> {
   const { processing, former, next, writer, storage, coordination, clock, signal, log } = options;
-  if (former) {
-    const at = former.runner.position.committed;
-    if (at === null || !next.runner.caughtUp(at)) return null;
-  }
+  if (former && !options.approach.near(former, next, (a, b) => next.source.comparePositions(a, b))) return null;
   if (!(await othersReady(options))) return null;
   if (former) await align(options, former);
   const result = await writer.switchOver({ version: processing.version, from: former?.id ?? null, to: next.id });

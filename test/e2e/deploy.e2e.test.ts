@@ -56,21 +56,27 @@ describe.each([{ storage: 'mongodb' as const }, { storage: 'postgresql' as const
     const operationsBefore = unaffected.counts.operations;
     expect(operationsBefore).toBe(2000);
 
+    // Many small transactions, so that neither the former stream nor the new one is idle for a moment.
     let writing = true;
-    const load = (async () => {
+    const writer = async (row: number): Promise<void> => {
       for (let turn = 0; writing; turn++)
-        await fixture.sql(`UPDATE items SET title = $1 WHERE n % 50 = $2`, [`turn ${turn}`, turn % 50]);
-    })();
-    expect((await deploy(service, 'streams: 5')).status).toBe(422);
-    expect((await deploy(service, AFTER)).status).toBe(200);
-    const isNew = async (): Promise<boolean> => {
-      const diagnostics = await fixture.instance.diagnostics(service);
-      return diagnostics !== null && diagnostics.deploying_sync_rules === undefined;
+        await fixture.sql(`UPDATE items SET title = $1 WHERE id = $2`, [`turn ${turn}`, `i${row}`]);
     };
-    await until('the new version to be active', isNew, 60_000, () => service.output());
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    writing = false;
-    await load;
+    const load = Promise.all([1, 2].map(writer));
+    try {
+      expect((await deploy(service, 'streams: 5')).status).toBe(422);
+      expect((await deploy(service, AFTER)).status).toBe(200);
+      const isNew = async (): Promise<boolean> => {
+        const diagnostics = await fixture.instance.diagnostics(service);
+        return diagnostics !== null && diagnostics.deploying_sync_rules === undefined;
+      };
+      await until('the new version to be active', isNew, 60_000, () => service.output());
+      const operations = affected.counts.operations;
+      await affected.until(() => affected.counts.operations > operations, 'changes through the new version', 30_000);
+    } finally {
+      writing = false;
+      await load;
+    }
 
     const expected = await fixture.sql<{ id: string; title: string }>(
       `SELECT id, title, owner_id FROM items ORDER BY id COLLATE "C"`,
