@@ -75,16 +75,18 @@ export function createLeadership(dependencies: LeadershipDependencies): {
   report(): StreamReport[];
 } {
   const { tag, storage, coordination, writer, clock, log, signal, findings } = dependencies;
+  /** Whatever works in this term ends with it; its reason is the first error. */
+  const term = new AbortController();
+  const ended = AbortSignal.any([signal, term.signal]);
   const running = new Map<number, RunningStream>();
   /** Streams that could not begin. Nothing of them is in storage unpublished. */
   const held = new Map<number, { readonly backoff: ReturnType<typeof createBackoff>; untilMs: number }>();
   /** Streams whose cursor is gone: a new version is being copied in their place. */
   const lost = new Set<number>();
-  let failure: { readonly error: unknown } | null = null;
   let wake = (): void => undefined;
 
   const fail = (error: unknown): void => {
-    failure ??= { error };
+    term.abort(error);
     wake();
   };
 
@@ -121,7 +123,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     findings,
     clock,
     intervalMs: dependencies.healthIntervalMs,
-    signal,
+    signal: ended,
     entries: () => running.values(),
     lagBytes: dependencies.lagBytes,
     connected: dependencies.connected,
@@ -318,7 +320,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       storage,
       coordination,
       clock,
-      signal,
+      signal: ended,
       log,
     });
     if (!switched) return;
@@ -345,23 +347,23 @@ export function createLeadership(dependencies: LeadershipDependencies): {
         timer.cancel();
         resolve();
       };
-      if (signal.aborted || failure || nudged) wake();
+      if (ended.aborted || nudged) wake();
       nudged = false;
     });
 
   const heartbeat = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await clock.sleep(dependencies.heartbeatIntervalMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
+    while (!ended.aborted) {
+      await clock.sleep(dependencies.heartbeatIntervalMs, ended).catch(() => undefined);
+      if (ended.aborted) return;
       const entry = running.values().next().value;
       await entry?.source.heartbeat().catch((error: unknown) => log.warn({ err: error }, 'Heartbeat failed'));
     }
   };
 
   const clearing = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await clock.sleep(CLEAR_INTERVAL_MS, signal).catch(() => undefined);
-      if (signal.aborted) return;
+    while (!ended.aborted) {
+      await clock.sleep(CLEAR_INTERVAL_MS, ended).catch(() => undefined);
+      if (ended.aborted) return;
       await storage
         .clearStopped(CLEAR_BUDGET_MS)
         .catch((error: unknown) => log.warn({ err: error }, 'Clearing old data failed; tried again'));
@@ -377,8 +379,8 @@ export function createLeadership(dependencies: LeadershipDependencies): {
     },
     store: storage.writeCheckpoints,
     coordination,
-    signal,
-    now: () => clock.now(),
+    signal: ended,
+    clock,
     expect: (position, requests) => visibleEntry(current.active)?.runner.expect(position, requests),
     failed: (error) => {
       if (visibleEntry(current.active))
@@ -398,7 +400,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       const side = Promise.allSettled([heartbeat(), clearing(), resolver.run(), health.run()]);
       try {
         while (!signal.aborted) {
-          if (failure) throw failure.error;
+          term.signal.throwIfAborted();
           const latest = await storage.configs.revision();
           if (latest !== revision || [...running.values()].some(isDue)) {
             revision = latest;
@@ -412,6 +414,7 @@ export function createLeadership(dependencies: LeadershipDependencies): {
       } finally {
         off();
         signal.removeEventListener('abort', abort);
+        term.abort();
         for (const entry of running.values()) entry.stop.abort();
         for (const entry of running.values()) await stopEntry(entry);
       }

@@ -380,7 +380,7 @@ export function createStreamRunner(dependencies: StreamRunnerDependencies): Stre
       // Either ended by itself (stopped at a boundary) or by the signal; a stream that just ends is an error of the source.
     } catch (error) {
       if (signal.aborted) throw error;
-      stop.abort();
+      stop.abort(error);
       await Promise.allSettled([streaming, applying]);
       const lost = await lostCursor(error, source, cursor, current.position.committed);
       if (lost === null) throw error;

@@ -5,6 +5,7 @@
 import type { ReachedWriteCheckpoint } from '#core/bucket-storage/contract.ts';
 import type { WriteCheckpointStore } from '#core/bucket-storage/write-checkpoint-store.ts';
 import type { Coordination } from '#core/coordination/contract.ts';
+import type { Clock } from '#core/platform/clock.ts';
 import type { Position, Source } from './sources/contract.ts';
 
 const BATCH = 1000;
@@ -23,20 +24,20 @@ export interface ResolverDependencies {
   readonly store: WriteCheckpointStore;
   readonly coordination: Pick<Coordination, 'onNudge' | 'shared'>;
   readonly signal: AbortSignal;
-  readonly now: () => number;
+  readonly clock: Pick<Clock, 'monotonic' | 'setTimer'>;
   /** The visible stream, once it follows the source; null before. */
   expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
   failed(error: unknown): void;
 }
 
 export function createWriteCheckpointResolver(dependencies: ResolverDependencies): WriteCheckpointResolver {
-  const { source, store, coordination, signal, now } = dependencies;
+  const { source, store, coordination, signal, clock } = dependencies;
   const expected = new Map<string, number>();
   let nudged = false;
   let wake = (): void => undefined;
 
   const fresh = (requests: readonly ReachedWriteCheckpoint[]): ReachedWriteCheckpoint[] => {
-    const time = now();
+    const time = clock.monotonic();
     for (const [key, since] of expected) if (time - since > EXPECTED_MS) expected.delete(key);
     return requests.filter((request) => !expected.has(keyOf(request)));
   };
@@ -46,7 +47,7 @@ export function createWriteCheckpointResolver(dependencies: ResolverDependencies
     const requests = fresh(waiting);
     if (requests.length === 0) return false;
     const head = await source.head();
-    const time = now();
+    const time = clock.monotonic();
     for (const request of requests) expected.set(keyOf(request), time);
     dependencies.expect(head, requests);
     return waiting.length === BATCH;
@@ -54,9 +55,9 @@ export function createWriteCheckpointResolver(dependencies: ResolverDependencies
 
   const pause = (): Promise<void> =>
     new Promise((resolve) => {
-      const timer = setTimeout(resolve, coordination.shared ? POLL_SHARED_MS : POLL_ALONE_MS);
+      const timer = clock.setTimer(coordination.shared ? POLL_SHARED_MS : POLL_ALONE_MS, resolve);
       wake = () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       };
       if (nudged || signal.aborted) wake();

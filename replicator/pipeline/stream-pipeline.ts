@@ -43,7 +43,7 @@ export interface StreamPipeline {
   caughtUp(position: Position): boolean;
   /** Write checkpoints to report as reached once `position` is passed. */
   expect(position: Position, requests: readonly ReachedWriteCheckpoint[]): void;
-  /** Stops at the next transaction boundary, everything stored. */
+  /** Stops at the next transaction boundary, everything stored. Rejects when it ends before: with its error, or its signal's reason. */
   stopAtBoundary(): Promise<void>;
   /** Does `work` between two transactions, with the stream held back; what it flushes is published with the next commit. */
   between(work: () => Promise<void>): void;
@@ -91,7 +91,10 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
   /** Something was flushed without a commit since the last one. */
   let unpublished = false;
   let gate: Position | null = null;
-  let stopping: (() => void) | null = null;
+  let stopRequested = false;
+  /** How it ended. Whether anybody waits for that is theirs to say. */
+  const end = Promise.withResolvers<void>();
+  end.promise.catch(() => undefined);
   let lastKeepalive = now();
   const lag = createReplicationLag(now);
   const between: (() => Promise<void>)[] = [];
@@ -257,6 +260,25 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
       };
     });
 
+  /** Resolves at the boundary at which it was to stop; else rejects. */
+  const applyUntilStopped = async (): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted();
+      const arrived = nextEvent();
+      if (!flusher.busy) await flusher.settled();
+      if (stopRequested && !inTransaction && !flusher.dirty && !unpublished) return flusher.settled();
+      if (await step()) {
+        wake();
+        continue;
+      }
+      if (flusher.busy) {
+        await Promise.race([arrived, flusher.settled()]);
+      } else {
+        await arrived;
+      }
+    }
+  };
+
   return {
     handler: {
       event(event) {
@@ -270,24 +292,11 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
       const abort = (): void => wake();
       signal.addEventListener('abort', abort);
       try {
-        while (!signal.aborted) {
-          const arrived = nextEvent();
-          if (!flusher.busy) await flusher.settled();
-          if (stopping && !inTransaction && !flusher.dirty && !unpublished) {
-            await flusher.settled();
-            stopping();
-            return;
-          }
-          if (await step()) {
-            wake();
-            continue;
-          }
-          if (flusher.busy) {
-            await Promise.race([arrived, flusher.settled()]);
-          } else {
-            await arrived;
-          }
-        }
+        await applyUntilStopped();
+        end.resolve();
+      } catch (error) {
+        end.reject(error);
+        if (!signal.aborted) throw error;
       } finally {
         signal.removeEventListener('abort', abort);
       }
@@ -309,10 +318,9 @@ export function createStreamPipeline(dependencies: StreamPipelineDependencies): 
       wake();
     },
     stopAtBoundary() {
-      return new Promise((resolve) => {
-        stopping = resolve;
-        wake();
-      });
+      stopRequested = true;
+      wake();
+      return end.promise;
     },
     between(work) {
       between.push(work);
