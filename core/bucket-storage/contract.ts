@@ -113,6 +113,7 @@ export interface FlushBatch {
   readonly stream: number;
   /** How many op ids the content needs. 0 with a commit still takes one id when `commit.announce` is set. */
   readonly operations: number;
+  /** The bytes of its chunks are the caller's memory: other ones stand there after the next call, and once the flush has ended. */
   build(firstOp: number): FlushContent;
   readonly rowStates: readonly RowStateWrite[];
   readonly commit?: StreamCommit;

@@ -37,14 +37,23 @@ export function commitAt(position: string | null, more: Partial<StreamCommit> = 
   return { position, sourceTimeMs: null, reachedWriteCheckpoints: [], announce: false, ...more };
 }
 
-/** Writes rows with one flush; without `commit` it is not final. */
+/** Writes rows with one flush; without `commit` it is not final. Afterwards the memory of its chunks has other content, as a replicator's. */
 export async function write(
   writer: SourceWriter,
   stream: number,
   content: Content,
   commit?: StreamCommit,
 ): Promise<FlushResult> {
-  return writer.flush(await batchOf(writer, stream, content, commit));
+  const batch = await batchOf(writer, stream, content, commit);
+  let built: FlushContent | null = null;
+  const reuse = (): void => built?.chunks.forEach(({ operations }) => operations.fill(0xff));
+  const build: FlushBatch['build'] = (firstOp) => {
+    reuse();
+    return (built = batch.build(firstOp));
+  };
+  const result = await writer.flush({ ...batch, build });
+  reuse();
+  return result;
 }
 
 /** The batch of `write`, not flushed yet. Totals are read now. */

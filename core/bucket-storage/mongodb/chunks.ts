@@ -70,13 +70,13 @@ export function chunkOf(document: ChunkDocument): Chunk {
     count: document.n,
     checksum: document.c,
     totals: { lastOp, count: document.tn, checksum: document.tc },
-    operations: decompressOperations({ bytes: bytesOf(document.d), rawLength: document.z ?? 0 }),
+    operations: decompressOperations({ bytes: chunkBytes(document.d), rawLength: document.z ?? 0 }),
     ...(document.m === undefined ? {} : { needs: document.m }),
   };
 }
 
-/** A Buffer where the collection promotes them. */
-const bytesOf = (data: Binary | Buffer): Uint8Array => (Buffer.isBuffer(data) ? data : data.value());
+/** What a chunk's `d` holds: a Buffer where the collection promotes them. */
+export const chunkBytes = (data: Binary | Buffer): Uint8Array => (Buffer.isBuffer(data) ? data : data.value());
 
 /** Totals of each bucket as of `op`: those of its last chunk that ends at or before it. */
 export async function totalsAsOf(

@@ -3,11 +3,11 @@
  * time until clients see them. They move to `bucket_data` and `commits`, several at a time, with the next change that makes anything
  * visible in another way. So everything visible up to some op is in the collections, and everything above it here.
  */
-import type { ClientSession } from 'mongodb';
+import { Binary, type ClientSession } from 'mongodb';
 import type { CommitNotice, FlushBatch, FlushContent, StreamCommit } from '../contract.ts';
-import { chunkDocuments, insertChunks, type PreparedChunks } from './chunks.ts';
+import { chunkBytes, chunkDocuments, insertChunks, type PreparedChunks } from './chunks.ts';
 import type { CommitPlan } from './commit-plan.ts';
-import type { Collections, Instance, RecentCommit } from './documents.ts';
+import type { ChunkDocument, Collections, Instance, RecentCommit } from './documents.ts';
 import { listsOf, noticeDocument } from './notice-lists.ts';
 import { pairFrom, pairOf, recordReached } from './reached-write-checkpoints.ts';
 
@@ -54,10 +54,15 @@ export function withRecent(
   };
   const commit: RecentCommit = {
     notice: noticeDocument(notice),
-    chunks: chunkDocuments(content.chunks, null, prepared),
+    chunks: chunkDocuments(content.chunks, null, prepared).map(withOwnBytes),
     reached: reachedWriteCheckpoints.map((item) => [pairOf(item), String(item.checkpoint)]),
   };
   return { instance: { ...instance, recent: [...before.recent, commit] }, notice };
+}
+
+/** The bytes of a batch are overwritten after its flush; these are kept in memory until they are moved. */
+function withOwnBytes(document: ChunkDocument): ChunkDocument {
+  return { ...document, d: new Binary(Buffer.from(chunkBytes(document.d))) };
 }
 
 function bytesOf(recent: readonly RecentCommit[]): number {
@@ -65,8 +70,7 @@ function bytesOf(recent: readonly RecentCommit[]): number {
   for (const { notice, chunks, reached } of recent) {
     bytes += OVERHEAD + notice.lists.length;
     for (const [pair] of reached) bytes += OVERHEAD + pair.length;
-    for (const chunk of chunks)
-      bytes += OVERHEAD + chunk._id.length + (Buffer.isBuffer(chunk.d) ? chunk.d.length : chunk.d.position);
+    for (const chunk of chunks) bytes += OVERHEAD + chunk._id.length + chunkBytes(chunk.d).length;
   }
   return bytes;
 }
