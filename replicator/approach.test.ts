@@ -1,15 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createFakeClock } from '#core/platform/clock.ts';
-import { createApproach } from './approach.ts';
+import { createApproach, type Approaching } from './approach.ts';
 
 const TICK_MS = 50;
 const compare = (a: string, b: string): number => Number(a) - Number(b);
-const stream = (
-  id: number,
-  position: () => number | null,
-  idle: () => boolean = () => false,
-): Parameters<ReturnType<typeof createApproach>['near']>[0] => ({
+const stream = (id: number, position: () => number | null, idle: () => boolean = () => false): Approaching => ({
   id,
   runner: {
     get position() {
@@ -19,6 +15,8 @@ const stream = (
     caughtUp: (target) => idle() && Number(position()) >= Number(target),
   },
 });
+
+const at = (id: number, position: number | null): Approaching => stream(id, () => position);
 
 /** Looks every tick at a former stream that is where the time is, and at one behind it; when the former one may be stopped, if ever. */
 async function waitedFor(position: (ms: number) => number, withinMs: number): Promise<number | null> {
@@ -87,43 +85,23 @@ describe('the new stream is never idle, as its source is always written to', () 
 
 test('an idle source: at once, as the new stream stands where the former one does', () => {
   const approach = createApproach(createFakeClock());
-  const at = stream(1, () => 7);
-  expect(
-    approach.near(
-      at,
-      stream(
-        2,
-        () => 7,
-        () => true,
-      ),
-      compare,
-    ),
-  ).toBe(true);
-  expect(
-    approach.near(
-      at,
-      stream(
-        3,
-        () => 6,
-        () => true,
-      ),
-      compare,
-    ),
-  ).toBe(false);
+  const former = at(1, 7);
+  const idle = (id: number, position: number): Approaching =>
+    stream(
+      id,
+      () => position,
+      () => true,
+    );
+  expect(approach.near(former, idle(2, 7), compare)).toBe(true);
+  expect(approach.near(former, idle(3, 6), compare)).toBe(false);
 });
 
 test('nothing is known of where they stand: not yet', async () => {
   const clock = createFakeClock();
   const approach = createApproach(clock);
-  const nowhere = stream(1, () => null);
-  expect(
-    approach.near(
-      nowhere,
-      stream(2, () => 7),
-      compare,
-    ),
-  ).toBe(false);
-  const former = stream(1, () => 7);
+  const nowhere = at(1, null);
+  expect(approach.near(nowhere, at(2, 7), compare)).toBe(false);
+  const former = at(1, 7);
   expect(approach.near(former, nowhere, compare)).toBe(false);
   await clock.advance(TICK_MS);
   expect(approach.near(former, nowhere, compare)).toBe(false);
@@ -132,28 +110,10 @@ test('nothing is known of where they stand: not yet', async () => {
 test('another stream begins anew: what the one before it reached says nothing of it', async () => {
   const clock = createFakeClock();
   const approach = createApproach(clock);
-  const former = stream(1, () => 7);
-  expect(
-    approach.near(
-      former,
-      stream(2, () => 7),
-      compare,
-    ),
-  ).toBe(false);
+  const former = at(1, 7);
+  expect(approach.near(former, at(2, 7), compare)).toBe(false);
   await clock.advance(TICK_MS);
-  expect(
-    approach.near(
-      former,
-      stream(3, () => 7),
-      compare,
-    ),
-  ).toBe(false);
+  expect(approach.near(former, at(3, 7), compare)).toBe(false);
   await clock.advance(TICK_MS);
-  expect(
-    approach.near(
-      former,
-      stream(3, () => 7),
-      compare,
-    ),
-  ).toBe(true);
+  expect(approach.near(former, at(3, 7), compare)).toBe(true);
 });
