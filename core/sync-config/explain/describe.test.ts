@@ -166,6 +166,51 @@ describe('why a user does not get a row, in words', () => {
     ]);
   });
 
+  test('the table that the row is reached through, and another one that takes it away again', async () => {
+    const query =
+      'SELECT * FROM boats WHERE id IN (SELECT boat_id FROM crew WHERE boat_id IN (SELECT id FROM hired WHERE active = 1))';
+    const hired: FixtureTable = {
+      ...table('hired', ['id', 'active']),
+      rows: [
+        ['b1', 0n],
+        ['b2', 1n],
+      ],
+    };
+    const others = [crew(['b1', 'anna', 1n], ['b2', 'ben', 1n]), hired];
+    expect(await why({ query, others })).toEqual(["hired has no row where id = 'b1' AND active = 1"]);
+  });
+
+  test.each<[string, string, Record<string, unknown>, string[]]>([
+    [
+      'an element of the list that a condition takes away',
+      "SELECT boats.* FROM boats, json_each(auth.parameter('boats')) AS mine WHERE boats.id = mine.value AND (mine.value = 'b2' OR mine.value = 'b3')",
+      { boats: ['b1', 'b2'] },
+      [
+        `auth.parameter('boats') has no element with (json_each(auth.parameter('boats')).value = 'b2' OR json_each(auth.parameter('boats')).value = 'b3') AND json_each(auth.parameter('boats')).value = 'b1': it is '["b1","b2"]'`,
+      ],
+    ],
+    [
+      'two lists of the session that have nothing in common',
+      "SELECT boats.* FROM boats, json_each(auth.parameter('a')) AS a, json_each(auth.parameter('b')) AS b WHERE a.value = b.value",
+      { a: ['b1'], b: ['b2', 'b3'] },
+      [`auth.parameter('b') has no element with json_each(auth.parameter('b')).value = 'b1': it is '["b2","b3"]'`],
+    ],
+    [
+      'the row is in the one list, and not in the other',
+      "SELECT boats.* FROM boats, json_each(auth.parameter('a')) AS a, json_each(auth.parameter('b')) AS b WHERE boats.id = a.value AND a.value = b.value",
+      { a: ['b1', 'b2'], b: ['b2', 'b3'] },
+      [`auth.parameter('b') has no element with json_each(auth.parameter('b')).value = 'b1': it is '["b2","b3"]'`],
+    ],
+    [
+      'elements that are null',
+      "SELECT boats.* FROM boats, json_each(auth.parameter('a')) AS a WHERE boats.id = a.value",
+      { a: [null] },
+      [`auth.parameter('a') has no element with json_each(auth.parameter('a')).value IS NOT NULL: it is '[null]'`],
+    ],
+  ])('%s', async (_name, query, claims, expected) => {
+    expect(await why({ query, claims })).toEqual(expected);
+  });
+
   test('far beyond the limits of a session: still told, up to a bound (S-384)', async () => {
     const many = (count: number, from: number): FixtureTable => ({
       ...crew(),

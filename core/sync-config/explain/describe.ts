@@ -41,7 +41,9 @@ export function describeAccessReason(reason: AccessReason, who: string): string 
     case 'no-lookup-row': {
       const where = reason.where === '' ? '' : ` where ${reason.where}`;
       const gives = reason.gives.length === 0 ? '' : ` with a value in ${reason.gives.join(' and ')}`;
-      const others = reason.answerCount === 0 ? '' : `; there ${who} has ${listed(reason.answers, reason.answerCount)}`;
+      // a table that only filters answers without values
+      const isTold = reason.answerCount > 0 && reason.answers[0] !== '[]';
+      const others = isTold ? `; there ${who} has ${listed(reason.answers, reason.answerCount)}` : '';
       return `${reason.table} has no row${where}${gives}${others}`;
     }
     case 'no-combination':

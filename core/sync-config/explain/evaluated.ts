@@ -18,6 +18,12 @@ export function printCut(expr: PlanExpr, print: PrintOptions): string {
   return cut(printExpression(expr, print), MOST_CHARACTERS);
 }
 
+/** As one of several conditions that are joined by AND. */
+export function printConjunct(expr: PlanExpr, print: PrintOptions): string {
+  const text = printCut(expr, print);
+  return expr.kind === 'binary' && expr.op === 'or' ? `(${text})` : text;
+}
+
 export function evaluated(expr: PlanExpr, valueOf: ValueOf, print: PrintOptions): Evaluated {
   const reads = new Map<string, string>();
   visitLeaves<PlanLeaf>(expr, (leaf) => {

@@ -1,20 +1,26 @@
 /** What a session gets of one querier, step by step, and why the buckets that hold a row are not among it. */
 import type { ReadLookups } from '../contract.ts';
 import { keyText } from '../evaluate/keys.ts';
-import { createLookupReader, type LookupReader, type Tuples } from '../evaluate/lookup-reader.ts';
+import { createLookupReader, type LookupReader } from '../evaluate/lookup-reader.ts';
 import { compileStep, type Tuple } from '../evaluate/querier.ts';
-import { compileSessionExpression, type SessionEnv } from '../evaluate/session-parameters.ts';
+import type { SessionEnv } from '../evaluate/session-parameters.ts';
 import type { PlanExpr, PlanQuerier, PlanStep, SyncPlan } from '../plan.ts';
 import type { AccessReason, AccessReport, AskedLookup, Evaluated } from './contract.ts';
-import { evaluated, printCut, untrueParts, type ValueOf } from './evaluated.ts';
+import { printCut, untrueParts } from './evaluated.ts';
+import {
+  MOST_SHOWN,
+  sessionValues,
+  shownAnswers,
+  stepReason,
+  type SessionValues,
+  type StepTaken,
+  type Wanted,
+} from './explain-step.ts';
 import { literalOf, valuesOf } from './key-values.ts';
-import { neededRow } from './needed-row.ts';
 import type { PrintOptions } from './print-expression.ts';
 
 /** Rows of lookups that are read, and tuples that are held, for one querier: far more than a session may get. */
 export const MOST_TUPLES = 200_000;
-/** Keys and tuples that are shown. */
-export const MOST_SHOWN = 10;
 
 export interface AccessQuestion {
   readonly plan: SyncPlan;
@@ -50,7 +56,7 @@ export async function explainAccess(question: AccessQuestion): Promise<Access> {
     shared,
     wouldShare: false,
   });
-  const session = sessionValues(question);
+  const session = sessionValues(question.plan, question.env, question.legacy);
   const closed = question.querier.gates.flatMap((gate) => untrueParts(gate, session.valueOf));
   if (closed.length > 0) return none(closed.map((gate) => ({ kind: 'gate', ...session.show(gate) })));
   const unusable = question.querier.key.filter(
@@ -70,33 +76,10 @@ export async function explainAccess(question: AccessQuestion): Promise<Access> {
   }
 }
 
-interface SessionValues {
-  /** Of the element that stands in `env`, if there is one. */
-  readonly env: SessionEnv;
-  readonly valueOf: ValueOf;
-  show(expr: PlanExpr): Evaluated;
-  readonly print: PrintOptions;
-}
-
-function sessionValues({ plan, env: given, legacy }: AccessQuestion): SessionValues {
-  const env = { ...given, element: null };
-  const print: PrintOptions = { table: '', expansions: [], legacy };
-  const valueOf: ValueOf = (expr) => compileSessionExpression(expr, plan.fixedJsonExtract)(env);
-  return { env, valueOf, print, show: (expr) => evaluated(expr, valueOf, print) };
-}
-
-/** A component's result, and for each of its variables the step that bound it with the keys that were asked there. */
+/** A component's result, and how it came about. */
 interface ResolvedComponent {
   readonly tuples: readonly Tuple[];
-  readonly boundBy: ReadonlyMap<number, BoundBy>;
-}
-interface BoundBy {
-  readonly step: PlanStep;
-  readonly asked: AskedTuples;
-}
-interface AskedTuples {
-  readonly keys: readonly string[];
-  readonly answers: readonly Tuples[];
+  readonly taken: readonly StepTaken[];
 }
 
 async function resolveComponents(
@@ -115,9 +98,9 @@ async function resolveComponents(
   const work = async (): Promise<void> => {
     for (const component of querier.components) {
       let tuples: Tuple[] = [[]];
-      const boundBy = new Map<number, BoundBy>();
+      const taken: StepTaken[] = [];
       for (const step of component.steps) {
-        let seen: AskedTuples = { keys: [], answers: [] };
+        let seen: Pick<StepTaken, 'keys' | 'answers'> = { keys: [], answers: [] };
         const watched: LookupReader = {
           ...reader,
           read: async (identity, keys) => {
@@ -126,24 +109,27 @@ async function resolveComponents(
             return answers;
           },
         };
-        tuples = await compileStep(step, plan)(tuples, session.env, watched, bound);
+        const before = tuples;
+        tuples = await compileStep(step, plan)(before, session.env, watched, bound);
+        const current = { step, before, after: tuples, ...seen };
         if (step.kind === 'lookup') asked.push(askedLookup(plan, step, seen));
-        for (const variable of variablesOf(step)) boundBy.set(variable, { step, asked: seen });
+        taken.push(current);
         if (tuples.length > 0) continue;
-        because = emptyStep(plan, session, step, seen);
+        because = stepReason(session, current, before, null);
         return;
       }
-      components.push({ tuples, boundBy });
+      components.push({ tuples, taken });
     }
   };
   await reader.run([work]);
   return because === null ? { components } : { because };
 }
 
-const variablesOf = (step: PlanStep): readonly number[] =>
-  step.kind === 'lookup' ? step.outputs : step.outputs.map(({ variable }) => variable);
-
-function askedLookup(plan: SyncPlan, step: PlanStep & { kind: 'lookup' }, { keys, answers }: AskedTuples): AskedLookup {
+function askedLookup(
+  plan: SyncPlan,
+  step: PlanStep & { kind: 'lookup' },
+  { keys, answers }: Pick<StepTaken, 'keys' | 'answers'>,
+): AskedLookup {
   const lookup = plan.lookups[step.lookup];
   return {
     lookup: lookup?.name ?? '',
@@ -152,32 +138,6 @@ function askedLookup(plan: SyncPlan, step: PlanStep & { kind: 'lookup' }, { keys
     keyCount: keys.length,
     ...shownAnswers(answers),
   };
-}
-
-function shownAnswers(answers: readonly Tuples[]): Pick<AskedLookup, 'answers' | 'answerCount'> {
-  const shown: string[] = [];
-  let answerCount = 0;
-  for (const tuples of answers) {
-    answerCount += tuples.length;
-    for (const tuple of tuples.slice(0, MOST_SHOWN - shown.length)) shown.push(`[${tuple.join(',')}]`);
-  }
-  return { answers: shown, answerCount };
-}
-
-/** Why a step leaves nothing. */
-function emptyStep(plan: SyncPlan, session: SessionValues, step: PlanStep, asked: AskedTuples): AccessReason {
-  if (step.kind === 'expand') {
-    const list = session.show(step.value);
-    const print = { ...session.print, expansions: [step.value] };
-    return { kind: 'no-elements', list, conditions: step.filters.map((filter) => printCut(filter, print)) };
-  }
-  if (asked.keys.length === 0) {
-    const [unusable] = step.inputs.flatMap((input) =>
-      input.kind === 'value' && keyText(session.valueOf(input.value)) === null ? [input.value] : [],
-    );
-    if (unusable !== undefined) return { kind: 'null-value', ...session.show(unusable) };
-  }
-  return { kind: 'no-lookup-row', ...neededRow(plan, step, asked.keys, new Map()), ...shownAnswers(asked.answers) };
 }
 
 /** What the session gets, and whether the row's buckets are among it. */
@@ -254,7 +214,7 @@ function mismatch(
   fixed: readonly (string | null)[],
   rowKey: string,
 ): AccessReason {
-  const { querier, plan } = question;
+  const { querier } = question;
   const wanted = valuesOf(rowKey);
   const rowAt = (position: number): Evaluated => {
     const expr = question.rowValues[position];
@@ -265,17 +225,26 @@ function mismatch(
     if (part.kind === 'value' && fixed[position] !== wanted[position])
       return { kind: 'other-value', row: rowAt(position), session: session.show(part.value) };
   }
-  for (const [component, { tuples, boundBy }] of components.entries()) {
+  for (const [component, { tuples, taken }] of components.entries()) {
     for (const { position, variable } of positionsOf(querier.key, component)) {
-      if (tuples.some((tuple) => tuple[variable] === wanted[position])) continue;
-      const by = boundBy.get(variable);
-      if (by?.step.kind === 'expand')
-        return { kind: 'not-in-list', list: session.show(by.step.value), row: rowAt(position) };
-      if (by?.step.kind !== 'lookup') continue;
-      const outputs = new Map([[variable, wanted[position] ?? '']]);
-      const needed = neededRow(plan, by.step, by.asked.keys, outputs);
-      return { kind: 'no-lookup-row', ...needed, ...shownAnswers(by.asked.answers) };
+      const value = wanted[position];
+      if (value === undefined || tuples.some((tuple) => tuple[variable] === value)) continue;
+      return lostAt(session, taken, { variable, value, row: rowAt(position) });
     }
   }
   return { kind: 'no-combination', row: wanted.map((_value, position) => rowAt(position)) };
+}
+
+/** Why no tuple has the value at the end: what the first step says after which none has it. */
+function lostAt(session: SessionValues, taken: readonly StepTaken[], wanted: Wanted): AccessReason {
+  const { variable, value } = wanted;
+  const has = (tuples: readonly Tuple[], what: string | undefined): Tuple[] =>
+    tuples.filter((tuple) => tuple[variable] === what);
+  const binds = taken.findIndex(({ after }) => has(after, undefined).length === 0);
+  const at = taken.findIndex(({ after }, index) => index >= binds && has(after, value).length === 0);
+  const lost = taken[at];
+  if (lost === undefined) throw new Error(`no step takes ${variable} away`);
+  return at === binds
+    ? stepReason(session, lost, lost.before, wanted)
+    : stepReason(session, lost, has(lost.before, value), null);
 }

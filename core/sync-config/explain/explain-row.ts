@@ -18,8 +18,9 @@ import type {
   StreamReport,
 } from './contract.ts';
 import { evaluated, printCut } from './evaluated.ts';
-import { explainAccess, MOST_SHOWN } from './explain-access.ts';
+import { explainAccess } from './explain-access.ts';
 import { printOptionsOf, rowReasons, rowValues, type RuleContext } from './explain-rule.ts';
+import { MOST_SHOWN } from './explain-step.ts';
 import { cut } from './print-expression.ts';
 
 export interface RowQuestion {
