@@ -44,14 +44,14 @@ export function neededRow(
 
 /** That expressions have the values of one of the tuples, of canonical texts; nothing where there is nothing to compare. */
 export function oneOf(exprs: readonly string[], tuples: readonly (readonly string[])[]): string[] {
-  const distinct = new Map(tuples.map((values) => [values.join('\0'), values.map(literalOf)]));
+  const distinct = new Map(tuples.map((values) => [values.join('\0'), values]));
   const [first, ...others] = distinct.values();
   if (first === undefined || exprs.length === 0) return [];
-  if (others.length === 0) return exprs.map((expr, at) => `${expr} = ${first[at]}`);
+  if (others.length === 0) return exprs.map((expr, at) => `${expr} = ${literalOf(first[at] ?? 'null')}`);
   const tuple = (items: readonly string[]): string => (items.length === 1 ? `${items[0]}` : `(${items.join(', ')})`);
   const more = distinct.size > MOST_LISTED ? `, … ${distinct.size - MOST_LISTED} more` : '';
-  const listed = [first, ...others].slice(0, MOST_LISTED).map(tuple).join(', ');
-  return [`${tuple(exprs)} IN (${listed}${more})`];
+  const listed = [first, ...others].slice(0, MOST_LISTED).map((values) => tuple(values.map(literalOf)));
+  return [`${tuple(exprs)} IN (${listed.join(', ')}${more})`];
 }
 
 /** As queries name it; `%` stands where it means several schemas or tables. */
