@@ -74,13 +74,31 @@ function substringRange(size: number, start: Known, length: Known | undefined): 
   return { from: Math.min(first, size), to: Math.min(size, first + count) };
 }
 
-/** 1-based position of the first occurrence, 0 if there is none (S-687). Two blobs are compared by bytes. */
+/**
+ * 1-based position of the first occurrence, 0 if there is none (S-687). Two blobs are compared by bytes; a blob and a text by bytes as
+ * well, from where a character of the first one begins: a blob may hold parts of characters.
+ */
 export function instr(value: SqliteValue, part: SqliteValue): SqliteValue {
   if (value === null || part === null) return null;
   if (typeof value === 'object' && typeof part === 'object') {
     return BigInt(Buffer.from(value).indexOf(Buffer.from(part)) + 1);
   }
+  if (typeof value === 'object' || typeof part === 'object') return instrOfBytes(bytesOf(value), bytesOf(part));
   const text = valueToText(value);
   const at = text.indexOf(valueToText(part));
   return BigInt(at < 0 ? 0 : codePointCount(text.slice(0, at)) + 1);
+}
+
+const bytesOf = (value: Known): Uint8Array => (typeof value === 'object' ? value : Buffer.from(valueToText(value)));
+
+function instrOfBytes(bytes: Uint8Array, part: Uint8Array): bigint {
+  if (part.length === 0) return 1n;
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const beginsCharacter = (at: number): boolean => at === 0 || (whole[at]! & 0xc0) !== 0x80;
+  let at = whole.indexOf(part);
+  while (at >= 0 && !beginsCharacter(at)) at = whole.indexOf(part, at + 1);
+  if (at < 0) return 0n;
+  let position = 1n;
+  for (let index = 1; index <= at; index++) if (beginsCharacter(index)) position++;
+  return position;
 }
