@@ -1,7 +1,7 @@
 /** What a session gets of one querier, step by step, and why the buckets that hold a row are not among it. */
 import type { ReadLookups } from '../contract.ts';
 import { keyText } from '../evaluate/keys.ts';
-import { createLookupReader, type LookupReader } from '../evaluate/lookup-reader.ts';
+import { createLookupReader, type LookupReader, type Tuples } from '../evaluate/lookup-reader.ts';
 import { compileStep, type Tuple } from '../evaluate/querier.ts';
 import type { SessionEnv } from '../evaluate/session-parameters.ts';
 import type { PlanExpr, PlanQuerier, PlanStep, SyncPlan } from '../plan.ts';
@@ -76,6 +76,11 @@ export async function explainAccess(question: AccessQuestion): Promise<Access> {
   }
 }
 
+interface AskedTuples {
+  readonly keys: readonly string[];
+  readonly answers: readonly Tuples[];
+}
+
 /** A component's result, and how it came about. */
 interface ResolvedComponent {
   readonly tuples: readonly Tuple[];
@@ -100,7 +105,7 @@ async function resolveComponents(
       let tuples: Tuple[] = [[]];
       const taken: StepTaken[] = [];
       for (const step of component.steps) {
-        let seen: Pick<StepTaken, 'keys' | 'answers'> = { keys: [], answers: [] };
+        let seen: AskedTuples = { keys: [], answers: [] };
         const watched: LookupReader = {
           ...reader,
           read: async (identity, keys) => {
@@ -111,7 +116,7 @@ async function resolveComponents(
         };
         const before = tuples;
         tuples = await compileStep(step, plan)(before, session.env, watched, bound);
-        const current = { step, before, after: tuples, ...seen };
+        const current = { step, before, after: tuples, answers: seen.answers };
         if (step.kind === 'lookup') asked.push(askedLookup(plan, step, seen));
         taken.push(current);
         if (tuples.length > 0) continue;
@@ -125,11 +130,7 @@ async function resolveComponents(
   return because === null ? { components } : { because };
 }
 
-function askedLookup(
-  plan: SyncPlan,
-  step: PlanStep & { kind: 'lookup' },
-  { keys, answers }: Pick<StepTaken, 'keys' | 'answers'>,
-): AskedLookup {
+function askedLookup(plan: SyncPlan, step: PlanStep & { kind: 'lookup' }, { keys, answers }: AskedTuples): AskedLookup {
   const lookup = plan.lookups[step.lookup];
   return {
     lookup: lookup?.name ?? '',
@@ -238,13 +239,12 @@ function mismatch(
 /** Why no tuple has the value at the end: what the first step says after which none has it. */
 function lostAt(session: SessionValues, taken: readonly StepTaken[], wanted: Wanted): AccessReason {
   const { variable, value } = wanted;
-  const has = (tuples: readonly Tuple[], what: string | undefined): Tuple[] =>
-    tuples.filter((tuple) => tuple[variable] === what);
-  const binds = taken.findIndex(({ after }) => has(after, undefined).length === 0);
-  const at = taken.findIndex(({ after }, index) => index >= binds && has(after, value).length === 0);
+  const has = (tuple: Tuple): boolean => tuple[variable] === value;
+  const binds = taken.findIndex(({ after }) => after.every((tuple) => tuple[variable] !== undefined));
+  const at = taken.findIndex(({ after }, index) => index >= binds && !after.some(has));
   const lost = taken[at];
   if (lost === undefined) throw new Error(`no step takes ${variable} away`);
   return at === binds
     ? stepReason(session, lost, lost.before, wanted)
-    : stepReason(session, lost, has(lost.before, value), null);
+    : stepReason(session, lost, lost.before.filter(has), null);
 }

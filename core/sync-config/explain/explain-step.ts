@@ -24,6 +24,7 @@ export interface SessionValues {
   readonly print: PrintOptions;
 }
 
+/** Over a session that asks for a stream; no element stands in it. */
 export function sessionValues(plan: SyncPlan, given: SessionEnv, legacy: boolean): SessionValues {
   const env = { ...given, element: null };
   const print: PrintOptions = { table: '', expansions: [], legacy };
@@ -36,8 +37,7 @@ export interface StepTaken {
   readonly step: PlanStep;
   readonly before: readonly Tuple[];
   readonly after: readonly Tuple[];
-  /** What a lookup was asked, and what came back. */
-  readonly keys: readonly string[];
+  /** What came back from a lookup. */
   readonly answers: readonly Tuples[];
 }
 
@@ -116,6 +116,7 @@ function elementReason(
 
 const isElement = (expr: PlanExpr): boolean => expr.kind === 'element' && expr.column === 'value';
 
+/** The first tuples, as JSON, and how many there are. */
 export function shownAnswers(answers: readonly Tuples[]): Pick<AskedLookup, 'answers' | 'answerCount'> {
   const shown: string[] = [];
   let answerCount = 0;

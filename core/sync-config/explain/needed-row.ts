@@ -19,6 +19,7 @@ export interface Demand {
   readonly wanted: { readonly variable: number; readonly value: string } | null;
 }
 
+/** What a row of the lookup's table would have to be. Throws when the plan has no such lookup. */
 export function neededRow(
   plan: SyncPlan,
   step: PlanStep & { kind: 'lookup' },
