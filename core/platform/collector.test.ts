@@ -43,5 +43,5 @@ async function collections(tuned: boolean): Promise<{ full: number; most: number
 test('buffers that die young do not make this Node collect everything', async () => {
   const [alone, tuned] = await Promise.all([collections(false), collections(true)]);
   expect(tuned.full).toBeLessThan(alone.full / 4);
-  expect(tuned.most).toBeLessThan(384 * 1024 * 1024);
+  expect(tuned.most).toBeLessThan(256 * 1024 * 1024);
 });
